@@ -1,0 +1,1 @@
+"""HTTP in, Redis Streams out: the door of LLMScope."""

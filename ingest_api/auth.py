@@ -1,0 +1,155 @@
+"""API keys: how they are made, and how the API knows them without waiting for Postgres.
+
+Every process holds all valid keys in memory, as hashes, and reads them anew every few seconds.
+A copy lies in Redis, so that an API that starts while Postgres is away knows them too.
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+import psycopg
+import redis.asyncio
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from redis.exceptions import RedisError
+
+from ingest_api.errors import ForbiddenError, UnauthorizedError, UnavailableError
+
+logger = logging.getLogger(__name__)
+
+Scope = Literal["ingest", "read", "admin"]
+KEY_PREFIX: Final = "llms_"
+# A revoked key must stop working within 10 s.
+REFRESH_SECONDS: Final = 5.0
+# An unknown key may be one that was made a moment ago; look again, but not for each guess.
+RETRY_UNKNOWN_SECONDS: Final = 1.0
+SNAPSHOT: Final = "llmscope:api_keys"
+
+VALID_KEYS: Final = """
+select k.api_key_id, k.project_id, p.tenant_id, k.scopes, k.expires_at, k.key_hash
+from app.api_keys as k
+join app.projects as p using (project_id)
+where k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+"""
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """What a key may do, and for which project."""
+
+    api_key_id: UUID
+    project_id: UUID
+    tenant_id: UUID
+    scopes: tuple[Scope, ...]
+    expires_at: datetime | None
+    key_hash: bytes
+
+    def is_valid_at(self, now: datetime) -> bool:
+        """Whether the key has not expired."""
+        return self.expires_at is None or now < self.expires_at
+
+
+def new_key() -> str:
+    """A random key of 256 bits with a prefix that scanners for leaked secrets can recognise."""
+    return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_key(key: str) -> bytes:
+    """SHA-256. The keys are random, so that neither salt nor slowness would add anything."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def presented_key(headers: Any) -> str | None:
+    """The key from `Authorization: Bearer` or `X-API-Key`, or None."""
+    authorization: str = headers.get("authorization", "")
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() == "bearer" and credentials.strip():
+        return credentials.strip()
+    return headers.get("x-api-key") or None
+
+
+_SNAPSHOT_DECODER: Final = msgspec.msgpack.Decoder(list[ApiKey])
+
+
+@dataclass
+class KeyRing:
+    """All valid keys, in memory, kept fresh by `run`."""
+
+    pool: AsyncConnectionPool[Any]
+    client: redis.asyncio.Redis
+    clock: Callable[[], float] = monotonic
+    _keys: dict[bytes, ApiKey] | None = field(default=None)
+    _read_at: float = field(default=float("-inf"))
+
+    async def find(self, presented: str | None, scope: Scope) -> ApiKey:
+        """The key behind what a client presented.
+
+        Raises:
+            UnauthorizedError: no key, or one that is unknown, expired or revoked.
+            ForbiddenError: the key lacks `scope`.
+            UnavailableError: no key is known yet because Postgres and Redis are both away.
+        """
+        if presented is None:
+            raise UnauthorizedError("Send the key as `Authorization: Bearer llms_...`.")
+        digest = hash_key(presented)
+        key = self._lookup(digest)
+        if key is None and self.clock() - self._read_at > RETRY_UNKNOWN_SECONDS:
+            await self.refresh()
+            key = self._lookup(digest)
+        if self._keys is None:
+            raise UnavailableError("No API key can be checked yet: the database is away.")
+        if key is None or not key.is_valid_at(datetime.now(UTC)):
+            raise UnauthorizedError("The API key is unknown, expired or revoked.")
+        if scope not in key.scopes:
+            raise ForbiddenError(f"The API key lacks the scope `{scope}`.")
+        return key
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Refresh until `stop` is set."""
+        while not stop.is_set():
+            try:
+                await asyncio.wait_for(stop.wait(), REFRESH_SECONDS)
+            except TimeoutError:
+                await self.refresh()
+
+    async def refresh(self) -> None:
+        """Read the keys from Postgres; where it is away, keep what is known."""
+        self._read_at = self.clock()
+        try:
+            keys = await self._read_database()
+        except (psycopg.Error, PoolTimeout) as error:
+            logger.warning("API keys not refreshed, Postgres: %s", type(error).__name__)
+            if self._keys is not None:
+                return
+            snapshot = await self._attempt(self.client.get(SNAPSHOT))
+            if snapshot is None:
+                return
+            keys = _SNAPSHOT_DECODER.decode(snapshot)
+        else:
+            await self._attempt(self.client.set(SNAPSHOT, msgspec.msgpack.encode(keys)))
+        self._keys = {key.key_hash: key for key in keys}
+
+    def _lookup(self, digest: bytes) -> ApiKey | None:
+        return None if self._keys is None else self._keys.get(digest)
+
+    async def _read_database(self) -> list[ApiKey]:
+        async with self.pool.connection(timeout=2) as connection:
+            rows = await (await connection.execute(VALID_KEYS)).fetchall()
+        return [
+            ApiKey(key_id, project_id, tenant_id, tuple(scopes), expires_at, bytes(key_hash))
+            for key_id, project_id, tenant_id, scopes, expires_at, key_hash in rows
+        ]
+
+    async def _attempt(self, command: Awaitable[Any]) -> Any:
+        try:
+            return await command
+        except (RedisError, OSError) as error:
+            logger.warning("API keys not copied, Redis: %s", type(error).__name__)
+            return None

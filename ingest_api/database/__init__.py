@@ -1,0 +1,1 @@
+"""The schemas `app`, `raw` and `pricing`: their migrations and nothing else."""

@@ -1,0 +1,77 @@
+"""Every setting of the API: argument, then environment, then default."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names the variable and the fix."""
+
+
+class Settings(BaseSettings):
+    """Settings of the API. The environment variable of a field is its alias or its upper-case
+    name behind `LLMSCOPE_`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LLMSCOPE_", populate_by_name=True)
+
+    database_url: str = Field(
+        validation_alias="DATABASE_URL",
+        repr=False,
+        pattern="^postgres(ql)?://",
+        description="Postgres with TimescaleDB, as postgresql://user:password@host:port/name.",
+    )
+    redis_url: str = Field(
+        validation_alias="REDIS_URL",
+        repr=False,
+        pattern="^(rediss?|unix)://",
+        description="Redis 7.2 or newer with `appendonly yes`, as redis://host:port/0.",
+    )
+    home: Path = Field(
+        Path(".llmscope"), description="Folder for the seeded key and the published report site."
+    )
+    api_host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    api_port: int = Field(8400, ge=1, le=65535, description="Port that the API listens on.")
+    api_processes: int = Field(1, ge=1, le=64, description="Worker processes of the API.")
+    max_batch_events: int = Field(1000, ge=1, description="Events in one request, at most.")
+    max_body_bytes: int = Field(
+        5 * 1024 * 1024, ge=1024, description="Bytes of a request body once decoded, at most."
+    )
+    max_stream_entries: int = Field(
+        200_000, ge=1, description="Entries in the stream above which the API answers 503."
+    )
+    durability: Annotated[str, Field(pattern="^(require|warn)$")] = Field(
+        "warn", description="`require`: refuse to start on a Redis that can lose writes."
+    )
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
+        "info", description="Least severe level that is logged."
+    )
+
+
+def environment_name(field: str) -> str:
+    """The environment variable behind a field of `Settings`."""
+    alias = Settings.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else f"LLMSCOPE_{field.upper()}"
+
+
+@cache
+def read_settings() -> Settings:
+    """Read the environment once.
+
+    Raises:
+        SettingsError: names each bad variable and what it must be.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("bad settings: " + "; ".join(problems)) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0])
+    return environment_name(name) if name in Settings.model_fields else name
