@@ -1,0 +1,1 @@
+"""How LLMScope is installed and run."""

@@ -1,0 +1,1 @@
+"""LLMScope on one machine without containers: set-up, native services and the process runner."""
