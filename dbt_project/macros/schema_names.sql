@@ -1,0 +1,4 @@
+{#- The schema of a layer is called as configured, without the target's name before it. -#}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ custom_schema_name or target.schema }}
+{%- endmacro %}

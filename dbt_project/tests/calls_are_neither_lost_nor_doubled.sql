@@ -1,0 +1,24 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_llm_calls'}}}) }}
+
+-- Raw rows of the newest loads against the fact, up to the newest row that it holds.
+with
+
+raw_calls as (
+    select count(*) as call_count
+    from {{ ref('stg_ingest__llm_calls') }}
+    where loaded_at > now() - interval '10 minutes'
+        and loaded_at <= (select max(built.loaded_at) from {{ ref('fct_llm_calls') }} as built)
+),
+
+built_calls as (
+    select count(*) as call_count
+    from {{ ref('fct_llm_calls') }}
+    where loaded_at > now() - interval '10 minutes'
+)
+
+select
+    raw_calls.call_count as raw_call_count,
+    built_calls.call_count as built_call_count
+from raw_calls
+cross join built_calls
+where raw_calls.call_count <> built_calls.call_count
