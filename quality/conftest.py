@@ -1,0 +1,107 @@
+"""Rows for the suites: clean ones, and clean ones with a fault."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+NOW = datetime.now(UTC)
+CLEAN_EVENT: dict[str, Any] = {
+    "tenant_id": uuid4(),
+    "project_id": uuid4(),
+    "provider_name": "anthropic",
+    "request_model": "claude-sonnet-4-5",
+    "operation_name": "chat",
+    "started_at": NOW - timedelta(minutes=1),
+    "ended_at": NOW - timedelta(seconds=58),
+    "duration_seconds": 2.0,
+    "time_to_first_chunk_seconds": 0.4,
+    "input_tokens": 1000,
+    "output_tokens": 200,
+    "cache_read_input_tokens": 600,
+    "cache_write_input_tokens": 400,
+    "cache_write_1h_input_tokens": 100,
+    "reasoning_output_tokens": 200,
+    "input_audio_tokens": 0,
+    "output_audio_tokens": 10,
+    "usage_source": "provider",
+    "usage_semantics": "inclusive",
+    "service_tier": "default",
+    "reported_cost_usd": 0,
+    "received_at": NOW,
+    "loaded_at": NOW,
+}
+COSTS = (
+    "uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "input_audio",
+    "input_image", "output", "output_audio", "request",
+)  # fmt: skip
+CREATE_MARTS = f"""
+create schema staging;
+create view staging.stg_ingest__llm_calls as
+    select * from raw.llm_events where operation_name <> 'invoke_agent';
+create schema marts;
+create table marts.fct_llm_calls (
+    project_id uuid, event_id uuid, started_at timestamptz, loaded_at timestamptz,
+    cost_computed_at timestamptz, is_error boolean, has_usage boolean, input_tokens bigint,
+    uncached_input_tokens bigint, cache_read_input_tokens bigint,
+    cache_write_input_tokens bigint, total_cost_usd numeric, unpriced_reason text,
+    {", ".join(f"{cost}_cost_usd numeric, {cost}_price_id uuid" for cost in COSTS)}
+)
+"""
+CLEAN_CALL: dict[str, Any] = {
+    "project_id": CLEAN_EVENT["project_id"],
+    "started_at": CLEAN_EVENT["started_at"],
+    "loaded_at": CLEAN_EVENT["loaded_at"],
+    "cost_computed_at": NOW,
+    "is_error": False,
+    "has_usage": True,
+    "input_tokens": 1000,
+    "uncached_input_tokens": 0,
+    "cache_read_input_tokens": 600,
+    "cache_write_input_tokens": 400,
+    **{f"{cost}_cost_usd": 0 for cost in COSTS},
+    "output_cost_usd": "0.003",
+    "output_price_id": uuid4(),
+    "total_cost_usd": "0.003",
+}
+UNPRICED = {f"{cost}_cost_usd": None for cost in (*COSTS, "total")}
+
+Insert = Callable[..., str]
+
+
+@pytest.fixture
+def warehouse_url(database_url: str) -> str:
+    """A database with the raw tables and, as far as the suites read them, the marts."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(CREATE_MARTS)
+    return database_url
+
+
+@pytest.fixture
+def insert_event(database_url: str) -> Insert:
+    """Insert a clean raw event with some columns changed; gives its id."""
+    return lambda **changes: _insert(database_url, ("raw", "llm_events"), CLEAN_EVENT | changes)
+
+
+@pytest.fixture
+def insert_call(warehouse_url: str) -> Insert:
+    """Insert a clean call of the marts with some columns changed; gives its id."""
+    return lambda **changes: _insert(
+        warehouse_url, ("marts", "fct_llm_calls"), CLEAN_CALL | changes
+    )
+
+
+def _insert(database_url: str, table: tuple[str, str], row: dict[str, Any]) -> str:
+    row = {"event_id": str(uuid4()), **row}
+    statement = sql.SQL("insert into {} ({}) values ({})").format(
+        sql.Identifier(*table),
+        sql.SQL(", ").join(map(sql.Identifier, row)),
+        sql.SQL(", ").join(sql.Placeholder() * len(row)),
+    )
+    with psycopg.connect(database_url) as connection:
+        connection.execute(statement, list(row.values()))
+    return str(row["event_id"])
