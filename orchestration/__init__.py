@@ -1,0 +1,1 @@
+"""The Dagster code location: loading, pricing, transforming, checking, reporting."""

@@ -1,0 +1,1 @@
+"""Alerts: a check that fails, a check that passes again, and a run that fails reach a webhook."""

@@ -1,0 +1,156 @@
+"""Checks on the flow of events, cheap enough for a sensor: one question to Redis, one to Postgres.
+
+They are needed most when nothing is built, for that is when the flow has stopped. So no run is
+launched for them: a sensor reports the outcome itself, when it changes and else once an hour.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import dagster as dg
+import psycopg
+
+from ingest_api.stream import StreamStats
+from orchestration.checking.results import AssetOutcome, check_specs, store_results
+from orchestration.loading.assets import DEAD_LETTERS, EVENTS_STREAM
+from orchestration.resources import EventStream, Warehouse
+from quality.suites import Outcome, Rule, Severity
+
+MAX_UNLOADED_SECONDS: Final = 60.0
+REPEAT_AFTER: Final = timedelta(hours=1)
+CONSUMER: Final = "ingest_checks_sensor"
+LETTERS: Final = """
+select
+    count(*),
+    count(*) filter (where is_open),
+    coalesce(
+        (array_agg(dead_letter_id order by dead_letter_id desc) filter (where is_open))[:20], '{}'
+    )
+from (
+    select dead_letter_id, replayed_at is null and discarded_at is null as is_open
+    from raw.dead_letters
+) as letters
+"""
+
+EVENTS_ARE_LOADED: Final = Rule(
+    "accepted_events_are_loaded_within_a_minute",
+    "No accepted event waits longer than 60 s for its raw row. The stream holds the events and "
+    "nothing is lost, but every report is behind: look at the ticks of load_events_sensor.",
+    "oldest_unloaded_seconds < 60",
+)
+NO_OPEN_DEAD_LETTERS: Final = Rule(
+    "no_open_dead_letters",
+    "No dead letter waits for an operator, who replays it or discards it. What it reports is in "
+    "no figure. The sample lists dead_letter_id.",
+    "replayed_at is not null or discarded_at is not null",
+    Severity.WARN,
+)
+
+
+def judge_stream(stats: StreamStats) -> AssetOutcome:
+    """Whether the oldest event that waits is young enough; counts all events that wait if not."""
+    if stats.oldest_unloaded_seconds < MAX_UNLOADED_SECONDS:
+        return AssetOutcome(EVENTS_STREAM, Outcome(EVENTS_ARE_LOADED, is_passed=True))
+    ratio = stats.lag_event_count / max(stats.accepted_event_count, 1)
+    outcome = Outcome(
+        EVENTS_ARE_LOADED,
+        is_passed=False,
+        failed_count=stats.lag_event_count,
+        failed_ratio=ratio,
+    )
+    return AssetOutcome(EVENTS_STREAM, outcome)
+
+
+def judge_dead_letters(connection: psycopg.Connection) -> AssetOutcome:
+    """Whether all dead letters are settled."""
+    row = connection.execute(LETTERS).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate gives one row
+    letter_count, open_count, ids = row
+    outcome = Outcome(
+        NO_OPEN_DEAD_LETTERS,
+        is_passed=open_count == 0,
+        failed_count=open_count,
+        failed_ratio=open_count / max(letter_count, 1),
+        sample_ids=tuple(map(str, ids)),
+    )
+    return AssetOutcome(DEAD_LETTERS, outcome)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The sensor's memory: what it last reported, and when."""
+
+    at: datetime
+    is_passed: dict[str, bool]
+
+    @classmethod
+    def parse(cls, cursor: str | None) -> "Reported":
+        """From a cursor; without one, nothing was ever reported."""
+        if not cursor:
+            return cls(datetime.min.replace(tzinfo=UTC), {})
+        content = json.loads(cursor)
+        return cls(datetime.fromisoformat(content["at"]), content["is_passed"])
+
+    def __str__(self) -> str:
+        return json.dumps({"at": self.at.isoformat(), "is_passed": self.is_passed})
+
+
+def is_news(found: Iterable[AssetOutcome], reported: Reported, now: datetime) -> bool:
+    """Whether an outcome differs from the one reported last, or that is an hour old."""
+    return now - reported.at >= REPEAT_AFTER or _is_passed(found) != reported.is_passed
+
+
+def _is_passed(found: Iterable[AssetOutcome]) -> dict[str, bool]:
+    return {one.outcome.rule.name: one.outcome.is_passed for one in found}
+
+
+@dg.multi_asset_check(
+    name="ingest_flow",
+    specs=[
+        *check_specs(EVENTS_STREAM, [EVENTS_ARE_LOADED]),
+        *check_specs(DEAD_LETTERS, [NO_OPEN_DEAD_LETTERS]),
+    ],
+)
+def ingest_flow(
+    warehouse: dg.ResourceParam[Warehouse], event_stream: dg.ResourceParam[EventStream]
+) -> Iterator[dg.AssetCheckResult]:
+    """Look at the flow now. The sensor does so every 30 s; this serves those who ask by hand."""
+    found = look(warehouse, event_stream)
+    with warehouse.borrow() as connection:
+        store_results(connection, found)
+    yield from (one.check_result() for one in found)
+
+
+@dg.sensor(
+    name="ingest_checks_sensor",
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Checks that events flow: none waits for a minute, no dead letter is open.",
+)
+def ingest_checks_sensor(
+    context: dg.SensorEvaluationContext,
+    warehouse: dg.ResourceParam[Warehouse],
+    event_stream: dg.ResourceParam[EventStream],
+) -> dg.SensorResult | dg.SkipReason:
+    """One tick: look, and report what is news."""
+    found = look(warehouse, event_stream)
+    now = datetime.now(UTC)
+    if not is_news(found, Reported.parse(context.cursor), now):
+        return dg.SkipReason("Nothing has changed since the last report.")
+    with warehouse.borrow() as connection:
+        store_results(connection, found)
+    return dg.SensorResult(
+        asset_events=[one.evaluation() for one in found],
+        cursor=str(Reported(now, _is_passed(found))),
+    )
+
+
+def look(warehouse: Warehouse, event_stream: EventStream) -> list[AssetOutcome]:
+    """The outcomes of all checks on the flow."""
+    with event_stream.reader(CONSUMER) as reader:
+        stream = judge_stream(reader.stats())
+    with warehouse.borrow() as connection:
+        return [stream, judge_dead_letters(connection)]

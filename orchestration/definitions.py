@@ -1,0 +1,56 @@
+"""The Dagster code location: wiring only."""
+
+import dagster as dg
+
+from orchestration.alerting.notifier import Notifier
+from orchestration.alerting.sensors import failed_checks_sensor, failed_runs_sensor
+from orchestration.checking.ingest_checks import ingest_checks_sensor, ingest_flow
+from orchestration.checking.quality_checks import marts_llm_calls_quality, raw_llm_events_quality
+from orchestration.checking.sensors import check_quality_job, check_quality_sensor
+from orchestration.loading.assets import loading_assets
+from orchestration.loading.sensors import load_events_sensor
+from orchestration.pricing.assets import model_prices
+from orchestration.reporting.assets import report_pages_show_current_marts, report_site
+from orchestration.reporting.pages import ReportPages
+from orchestration.reporting.schedules import refresh_report_site_job, report_site_sensor
+from orchestration.resources import EventStream, Warehouse
+from orchestration.settings import OrchestrationSettings, read_settings
+from orchestration.transforming.assets import build_marts_job, marts
+from orchestration.transforming.dbt import dbt_resource
+from orchestration.transforming.sensors import build_marts_sensor
+
+
+def resources(settings: OrchestrationSettings) -> dict[str, object]:
+    """What assets and sensors are handed, by name.
+
+    The URLs are named, not given, because Dagster shows the configuration of its resources.
+    """
+    return {
+        "warehouse": Warehouse(database_url=dg.EnvVar("DATABASE_URL")),
+        "event_stream": EventStream(redis_url=dg.EnvVar("REDIS_URL")),
+        "dbt": dbt_resource(settings.home),
+        "notifier": Notifier(settings.alert_webhook_url, settings.dagster_url),
+        "report_pages": ReportPages(home=str(settings.home), public_url=settings.public_url),
+    }
+
+
+defs = dg.Definitions(
+    assets=[*loading_assets, model_prices, marts, report_site],
+    asset_checks=[
+        ingest_flow,
+        raw_llm_events_quality,
+        marts_llm_calls_quality,
+        report_pages_show_current_marts,
+    ],
+    jobs=[build_marts_job, check_quality_job, refresh_report_site_job],
+    sensors=[
+        load_events_sensor,
+        ingest_checks_sensor,
+        build_marts_sensor,
+        check_quality_sensor,
+        report_site_sensor,
+        failed_checks_sensor,
+        failed_runs_sensor,
+    ],
+    resources=resources(read_settings()),
+)

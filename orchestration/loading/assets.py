@@ -1,0 +1,56 @@
+"""The stream and the raw tables as Dagster shows them."""
+
+import dagster as dg
+
+OWNERS = ["team:llmscope"]
+
+EVENTS_STREAM = dg.AssetKey(["redis", "events_stream"])
+LLM_EVENTS = dg.AssetKey(["raw", "llm_events"])
+LLM_EVENT_CONTENTS = dg.AssetKey(["raw", "llm_event_contents"])
+DEAD_LETTERS = dg.AssetKey(["raw", "dead_letters"])
+PROJECTS = dg.AssetKey(["app", "projects"])
+
+loading_assets = [
+    dg.AssetSpec(
+        PROJECTS,
+        group_name="ingest",
+        owners=OWNERS,
+        kinds={"postgres"},
+        description="One row per project: whose keys send events, and whether it is demo data.",
+    ),
+    dg.AssetSpec(
+        EVENTS_STREAM,
+        group_name="ingest",
+        owners=OWNERS,
+        kinds={"redis"},
+        description="Accepted events on their way to the ledger, durable on disk. "
+        "An event leaves the stream only after it is committed.",
+    ),
+    dg.AssetSpec(
+        LLM_EVENTS,
+        deps=[EVENTS_STREAM],
+        group_name="raw",
+        owners=OWNERS,
+        kinds={"postgres", "timescaledb"},
+        description="One row per model call as it was reported. Insert-only hypertable; "
+        "each materialisation is what one tick of `load_events_sensor` committed.",
+    ),
+    dg.AssetSpec(
+        LLM_EVENT_CONTENTS,
+        deps=[EVENTS_STREAM],
+        group_name="raw",
+        owners=OWNERS,
+        kinds={"postgres", "timescaledb"},
+        description="Prompts and completions of senders that opted in, apart from the ledger "
+        "so that erasing them never touches the money.",
+    ),
+    dg.AssetSpec(
+        DEAD_LETTERS,
+        deps=[EVENTS_STREAM],
+        group_name="raw",
+        owners=OWNERS,
+        kinds={"postgres"},
+        description="One row per event or stream entry that could not be loaded, with its "
+        "payload and the reason.",
+    ),
+]

@@ -1,0 +1,129 @@
+"""The asset of the report pages and the check of their age."""
+
+import os
+import sys
+import time
+
+import dagster as dg
+
+from orchestration.reporting.evidence import (
+    BUILD_COMMAND,
+    BUILD_TIMEOUT_SECONDS,
+    FETCH_TIMEOUT_SECONDS,
+    SOURCES_COMMAND,
+    SOURCES_TIMEOUT_SECONDS,
+    SiteFolders,
+    process_environment,
+    written_row_count,
+)
+from orchestration.reporting.marts import read_marts_version, refresh_reason
+from orchestration.reporting.pages import ReportPages
+from orchestration.reporting.processes import Finished, ReportBuildError, run_step
+from orchestration.reporting.publishing import publish, read_published, read_shell_fingerprint
+from orchestration.resources import Warehouse
+
+REPORT_SITE_KEY = dg.AssetKey(["reports", "site"])
+REPORT_TABLES = (
+    "rpt_usage_daily",
+    "rpt_usage_hourly",
+    "rpt_errors_daily",
+    "rpt_latency_daily",
+    "rpt_latency_histogram_daily",
+    "rpt_cost_by_model",
+    "rpt_data_quality_daily",
+    "rpt_unpriced_models",
+    "rpt_freshness",
+)
+# Builds of the marts follow each other by a minute, refreshes of the pages by two;
+# a page older than this while the marts go on means that refreshes fail.
+MAX_LAG_SECONDS = 900.0
+
+
+@dg.asset(
+    key=REPORT_SITE_KEY,
+    deps=[dg.AssetKey(["reports", table]) for table in REPORT_TABLES],
+    group_name="reports",
+    kinds={"evidence"},
+    owners=["team:llmscope"],
+    pool="reports",
+    description="The report pages under /reports: the report marts as parquet files beside a page "
+    "shell. A refresh reads the marts and replaces the data; the shell is built only when its own "
+    "files changed.",
+)
+def report_site(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, report_pages: ReportPages
+) -> dg.MaterializeResult[None]:
+    """Read the report marts and publish them."""
+    folders = report_pages.folders
+    environment = process_environment(os.environ, warehouse.database_url, folders.state)
+    started = time.monotonic()
+    with warehouse.connect() as connection:
+        marts_version = read_marts_version(connection)
+    if marts_version is None:
+        raise ReportBuildError("reports.rpt_freshness is missing: the marts are not built yet")
+    build = build_shell(folders, environment)
+    context.log.info(build.output)
+    sources = read_sources(folders, environment)
+    data_bytes = publish(folders, marts_version, time.time())
+    return dg.MaterializeResult(
+        metadata={
+            "seconds": time.monotonic() - started,
+            "build_seconds": build.seconds,
+            "sources_seconds": sources.seconds,
+            "dagster/row_count": written_row_count(sources.output),
+            "data_bytes": data_bytes,
+            "marts_version": marts_version,
+            "url": dg.MetadataValue.url(report_pages.url),
+        }
+    )
+
+
+def build_shell(folders: SiteFolders, environment: dict[str, str]) -> Finished:
+    """Build the page shell; half a second when the one there is up to date."""
+    run_step(
+        (sys.executable, "scripts/fetch_duckdb_extension.py"),
+        folder=folders.project,
+        environment=environment,
+        timeout_seconds=FETCH_TIMEOUT_SECONDS,
+    )
+    return run_step(
+        BUILD_COMMAND,
+        folder=folders.project,
+        environment=environment,
+        timeout_seconds=BUILD_TIMEOUT_SECONDS,
+    )
+
+
+def read_sources(folders: SiteFolders, environment: dict[str, str]) -> Finished:
+    """Read every source query into parquet files."""
+    return run_step(
+        SOURCES_COMMAND,
+        folder=folders.project,
+        environment=environment,
+        timeout_seconds=SOURCES_TIMEOUT_SECONDS,
+    )
+
+
+@dg.asset_check(
+    asset=REPORT_SITE_KEY,
+    name="report_pages_show_current_marts",
+    description=f"The pages show the marts as they are, or were published less than "
+    f"{MAX_LAG_SECONDS:.0f} s ago.",
+)
+def report_pages_show_current_marts(
+    warehouse: Warehouse, report_pages: ReportPages
+) -> dg.AssetCheckResult:
+    """Fails when the marts went on and the pages stayed behind."""
+    folders = report_pages.folders
+    published = read_published(folders)
+    with warehouse.connect() as connection:
+        marts_version = read_marts_version(connection) or ""
+    reason = refresh_reason(published, marts_version, read_shell_fingerprint(folders))
+    age_seconds = time.time() - published.published_at if published else None
+    is_recent = age_seconds is not None and age_seconds <= MAX_LAG_SECONDS
+    return dg.AssetCheckResult(
+        passed=reason is None or is_recent,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=reason or "the pages show the marts as they are",
+        metadata={"age_seconds": age_seconds or 0.0},
+    )

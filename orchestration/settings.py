@@ -1,0 +1,64 @@
+"""Every setting of the orchestration: environment, then default."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class OrchestrationSettingsError(ValueError):
+    """A setting is missing or wrong; the message names the variable and the fix."""
+
+
+class OrchestrationSettings(BaseSettings):
+    """Settings of the Dagster code location."""
+
+    model_config = SettingsConfigDict(env_prefix="LLMSCOPE_", populate_by_name=True)
+
+    database_url: str = Field(
+        validation_alias="DATABASE_URL",
+        repr=False,
+        pattern="^postgres(ql)?://",
+        description="Postgres with TimescaleDB, as postgresql://user:password@host:port/name.",
+    )
+    redis_url: str = Field(
+        validation_alias="REDIS_URL",
+        repr=False,
+        pattern="^(rediss?|unix)://",
+        description="Redis that holds the event stream, as redis://host:port/0.",
+    )
+    home: Path = Field(
+        Path(".llmscope"), description="Folder for dbt's target and the published report site."
+    )
+    public_url: str = Field(
+        "http://127.0.0.1:8400", description="Where people reach the API, for links in pages."
+    )
+    dagster_url: str = Field(
+        "http://127.0.0.1:8401",
+        description="Where people reach the Dagster UI, for links in alerts.",
+    )
+    alert_webhook_url: str = Field(
+        "",
+        repr=False,
+        description="A failing check or run is POSTed here as JSON; empty sends nothing.",
+    )
+
+
+@cache
+def read_settings() -> OrchestrationSettings:
+    """Read the environment once.
+
+    Raises:
+        OrchestrationSettingsError: names each bad variable and what it must be.
+    """
+    try:
+        return OrchestrationSettings()
+    except ValidationError as error:
+        problems = [f"{_variable(str(e['loc'][0]))}: {e['msg']}" for e in error.errors()]
+        raise OrchestrationSettingsError("bad settings: " + "; ".join(problems)) from None
+
+
+def _variable(field: str) -> str:
+    known = field in OrchestrationSettings.model_fields
+    return f"LLMSCOPE_{field.upper()}" if known else field

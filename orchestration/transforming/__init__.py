@@ -1,0 +1,1 @@
+"""dbt as Dagster assets: what is built, with which arguments and when."""
