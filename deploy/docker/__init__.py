@@ -1,0 +1,1 @@
+"""LLMScope in containers."""

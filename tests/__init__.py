@@ -1,0 +1,1 @@
+"""The whole: end to end, kill tests, browser."""

@@ -1,0 +1,151 @@
+"""Starts copies of the platform, or parts of it, for tests and measurements."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import httpx
+import psycopg
+
+from deploy.local import postgres
+from deploy.local.environment import PORT_OFFSETS, ROOT, platform_from, process_environment
+
+START_SECONDS = 180.0
+STOP_SECONDS = 90.0
+
+
+def wait_until(
+    holds: Callable[[], object], what: str, seconds: float, pause_seconds: float = 0.1
+) -> object:
+    """Return the first true value of `holds`, or fail with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if value := holds():
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(pause_seconds)
+
+
+def free_port_base() -> int:
+    """The first of as many consecutive free loopback ports as a platform needs."""
+    for base in range(21000 + os.getpid() % 1000 * 10, 65000, 10):
+        if all(_is_free(base + offset) for offset in PORT_OFFSETS.values()):
+            return base
+    raise AssertionError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@dataclass(frozen=True)
+class RunningPlatform:
+    """A platform in its own folder and on its own ports.
+
+    Attributes:
+        environment: What its processes see.
+    """
+
+    home: Path
+    environment: dict[str, str]
+    api_url: str
+    dagster_url: str
+
+    @property
+    def database_url(self) -> str:
+        """The ledger's database."""
+        return self.environment["DATABASE_URL"]
+
+    @property
+    def redis_url(self) -> str:
+        """The event stream's Redis."""
+        return self.environment["REDIS_URL"]
+
+    @property
+    def api_key(self) -> str:
+        """The key that the first start seeded."""
+        return (self.home / "api_key").read_text().strip()
+
+    def query(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+        """Rows of one statement."""
+        with psycopg.connect(self.database_url) as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    def kill(self, process: str) -> None:
+        """SIGKILL one process; its supervisor starts it again."""
+        os.kill(int((self.home / "run" / f"{process}.pid").read_text()), signal.SIGKILL)
+
+    def run_command(self, *command: str, timeout: float = 300) -> str:
+        """Output of a command in the environment of the processes.
+
+        Raises:
+            AssertionError: it failed; the message holds its output.
+        """
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, timeout=timeout, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command} failed:\n{done.stdout[-4000:]}"
+        return done.stdout
+
+    def client(self) -> httpx.Client:
+        """An HTTP client that carries the key."""
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        return httpx.Client(base_url=self.api_url, headers=headers, timeout=20)
+
+
+@contextmanager
+def run_platform(
+    home: Path, only: Sequence[str] = (), extra: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[RunningPlatform]:
+    """A platform, whole or in part, until the context ends. Its data stays in `home`.
+
+    `extra` holds further settings.
+    """
+    base = free_port_base()
+    settings = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("LLMSCOPE_")},
+        "LLMSCOPE_HOME": str(home),
+        "LLMSCOPE_PORT_BASE": str(base),
+        **extra,
+    }
+    command = [sys.executable, "-m", "deploy.local", "up", "--only", ",".join(only)]
+    home.mkdir(parents=True, exist_ok=True)
+    log_path = home / "up.log"
+    with log_path.open("w") as log:
+        runner = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=log, stderr=log)
+        try:
+            _wait_for_ready(runner, log_path)
+            yield _describe(settings)
+        finally:
+            runner.send_signal(signal.SIGTERM)
+            runner.wait(STOP_SECONDS)
+
+
+def _wait_for_ready(runner: subprocess.Popen[bytes], log_path: Path) -> None:
+    def ready() -> bool:
+        text = log_path.read_text()
+        assert runner.poll() is None, f"the platform stopped:\n{text[-4000:]}"
+        return "LLMScope is ready" in text
+
+    try:
+        wait_until(ready, "the platform is ready", START_SECONDS)
+    except AssertionError:
+        runner.send_signal(signal.SIGTERM)
+        raise
+
+
+def _describe(settings: dict[str, str]) -> RunningPlatform:
+    platform = platform_from(settings)
+    environment = process_environment(platform, postgres.stored_password(platform), settings)
+    return RunningPlatform(platform.home, environment, platform.api_url, platform.dagster_url)
