@@ -57,7 +57,7 @@ def skip_reason(last_build: LastBuild | None, has_new_rows: bool, now: datetime)
 
 def retry_wait(failure_count: int) -> timedelta:
     """A minute after the first failure, twice as long after each further one, ten at most."""
-    return min(MIN_INTERVAL * 2 ** (failure_count - 1), MAX_RETRY_WAIT)
+    return min(MIN_INTERVAL * (1 << (failure_count - 1)), MAX_RETRY_WAIT)
 
 
 def read_loaded_before_of_run(
