@@ -8,6 +8,11 @@ from orchestration.checking.ingest_checks import ingest_checks_sensor, ingest_fl
 from orchestration.checking.quality_checks import marts_llm_calls_quality, raw_llm_events_quality
 from orchestration.checking.sensors import check_quality_job, check_quality_sensor
 from orchestration.loading.assets import loading_assets
+from orchestration.loading.dead_letters import (
+    discard_dead_letters_job,
+    replay_dead_letters_job,
+)
+from orchestration.loading.drain_runs import drain_events_job
 from orchestration.loading.sensors import load_events_sensor
 from orchestration.pricing.assets import model_prices
 from orchestration.reporting.assets import report_pages_show_current_marts, report_site
@@ -27,7 +32,12 @@ def resources(settings: OrchestrationSettings) -> dict[str, object]:
     """
     return {
         "warehouse": Warehouse(database_url=dg.EnvVar("DATABASE_URL")),
-        "event_stream": EventStream(redis_url=dg.EnvVar("REDIS_URL")),
+        "event_stream": EventStream(
+            redis_url=dg.EnvVar("REDIS_URL"),
+            shards=settings.stream_shards,
+            cluster=settings.redis_cluster,
+            drain_run_events=settings.drain_run_events,
+        ),
         "dbt": dbt_resource(settings.home),
         "notifier": Notifier(settings.alert_webhook_url, settings.dagster_url),
         "report_pages": ReportPages(home=str(settings.home), public_url=settings.public_url),
@@ -42,7 +52,14 @@ defs = dg.Definitions(
         marts_llm_calls_quality,
         report_pages_show_current_marts,
     ],
-    jobs=[build_marts_job, check_quality_job, refresh_report_site_job],
+    jobs=[
+        build_marts_job,
+        check_quality_job,
+        refresh_report_site_job,
+        drain_events_job,
+        replay_dead_letters_job,
+        discard_dead_letters_job,
+    ],
     sensors=[
         load_events_sensor,
         ingest_checks_sensor,

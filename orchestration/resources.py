@@ -6,14 +6,22 @@ from functools import cache
 
 import dagster as dg
 import psycopg
-import redis
 from psycopg_pool import ConnectionPool
 
-from ingest_api.stream import EventStreamReader
+from ingest_api.stream import (
+    BlockingClient,
+    EventStreamReader,
+    StreamStats,
+    connect,
+    read_stats_blocking,
+)
 
-# A drain and a tick that outlived its time limit may load side by side.
+# Three for the loaders of a tick, one for the checks and whatever else ticks meanwhile.
 MAX_LOADER_CONNECTIONS = 4
 IDLE_CONNECTION_SECONDS = 300.0
+# How long a tick waits for a connection. The pool gives up its own attempts as soon: it would wait
+# longer after each, and find a database late that is back.
+CONNECT_SECONDS = 5.0
 APPLICATION_NAME = "llmscope"
 
 
@@ -25,11 +33,18 @@ def _pool(database_url: str) -> ConnectionPool[psycopg.Connection]:
         min_size=0,
         max_size=MAX_LOADER_CONNECTIONS,
         max_idle=IDLE_CONNECTION_SECONDS,
-        timeout=5,
+        timeout=CONNECT_SECONDS,
+        reconnect_timeout=CONNECT_SECONDS,
         open=True,
         check=ConnectionPool.check_connection,
         kwargs={"application_name": f"{APPLICATION_NAME} loader"},
     )
+
+
+@cache
+def _client(redis_url: str, cluster: bool) -> BlockingClient:
+    """One client a process; it connects anew by itself, and threads may share it."""
+    return connect(redis_url, cluster=cluster)
 
 
 class Warehouse(dg.ConfigurableResource[None]):
@@ -49,12 +64,38 @@ class Warehouse(dg.ConfigurableResource[None]):
 
 
 class EventStream(dg.ConfigurableResource[None]):
-    """The Redis that holds accepted events."""
+    """The Redis that holds accepted events.
+
+    Attributes:
+        drain_run_events: Events that wait in a shard above which a run of its own drains it.
+    """
 
     redis_url: str
+    shards: int = 1
+    cluster: bool = False
+    drain_run_events: int = 200_000
 
     @contextmanager
-    def reader(self, consumer: str) -> Iterator[EventStreamReader]:
-        """A member of the loader's consumer group, named `consumer`."""
-        with redis.Redis.from_url(self.redis_url, socket_timeout=30) as client:
-            yield EventStreamReader(client, consumer)
+    def client(self) -> Iterator[BlockingClient]:
+        """The client that this process shares; it stays open.
+
+        Raises:
+            redis.RedisClusterException: a cluster does not answer.
+        """
+        yield _client(self.redis_url, self.cluster)
+
+    def reader(self, consumer: str, shard: int = 0) -> EventStreamReader:
+        """A member of the loader's consumer group on one shard, named `consumer`.
+
+        Raises:
+            redis.RedisClusterException: a cluster does not answer.
+        """
+        return EventStreamReader(_client(self.redis_url, self.cluster), consumer, shard)
+
+    def stats(self) -> StreamStats:
+        """State of all shards together.
+
+        Raises:
+            ingest_api.stream.StreamError: Redis does not answer.
+        """
+        return read_stats_blocking(_client(self.redis_url, self.cluster), self.shards)

@@ -26,9 +26,10 @@ class MonitoredRunLauncher(DefaultRunLauncher):
 
         A server that does not answer may be busy: the run counts as alive until it answers.
         """
-        client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]  # type: ignore[no-untyped-call]
+        client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
         if client is None:
-            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the run was never launched")
+            # Someone runs the job by hand, in a process that no code server knows.
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "not launched by a code server")
         try:
             answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id))
         except DagsterUserCodeUnreachableError:

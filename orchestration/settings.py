@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingest_api.stream import MAX_SHARDS
+
 
 class OrchestrationSettingsError(ValueError):
     """A setting is missing or wrong; the message names the variable and the fix."""
@@ -27,6 +29,18 @@ class OrchestrationSettings(BaseSettings):
         repr=False,
         pattern="^(rediss?|unix)://",
         description="Redis that holds the event stream, as redis://host:port/0.",
+    )
+    stream_shards: int = Field(
+        1,
+        ge=1,
+        le=MAX_SHARDS,
+        description="Streams that projects are spread over, as the API is told.",
+    )
+    redis_cluster: bool = Field(False, description="Whether REDIS_URL names a Redis Cluster.")
+    drain_run_events: int = Field(
+        200_000,
+        ge=1_000,
+        description="Events that wait in a shard above which a run of its own drains it.",
     )
     home: Path = Field(
         Path(".llmscope"), description="Folder for dbt's target and the published report site."

@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Final
 
 import psycopg
-import redis
 
 from deploy.demo import removal
 from deploy.demo.errors import DemoError
@@ -20,7 +19,13 @@ from deploy.demo.traffic import Traffic
 from ingest_api.auth import RETRY_UNKNOWN_SECONDS
 from ingest_api.events import Event
 from ingest_api.settings import Settings
-from ingest_api.stream import EventStreamReader, StreamStats
+from ingest_api.stream import (
+    REDIS_ERRORS,
+    StreamError,
+    StreamStats,
+    connect,
+    read_stats_blocking,
+)
 
 BATCH_EVENTS: Final = 500
 BATCHES_PER_LINE: Final = 10
@@ -119,9 +124,9 @@ def read_stats(settings: Settings) -> StreamStats:
         DemoError: Redis is away.
     """
     try:
-        with redis.Redis.from_url(settings.redis_url, socket_timeout=5) as client:
-            return EventStreamReader(client, "demo").stats()
-    except redis.RedisError:
+        with connect(settings.redis_url, cluster=settings.redis_cluster) as client:
+            return read_stats_blocking(client, settings.stream_shards)
+    except (StreamError, *REDIS_ERRORS):
         raise DemoError("Redis does not answer: start LLMScope with `make up`.") from None
 
 

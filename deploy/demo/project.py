@@ -12,7 +12,8 @@ import psycopg
 
 from deploy.demo.errors import DemoError
 from ingest_api.auth import hash_key
-from ingest_api.seed import TENANT, create_key, ensure_project, write_key_file
+from ingest_api.database.keys import TENANT, create_key, ensure_project
+from ingest_api.seed import write_key_file
 
 PROJECT: Final = "demo"
 KEY_FILE: Final = "demo_api_key"

@@ -13,6 +13,7 @@ from typing import Final
 import dagster as dg
 import psycopg
 
+from ingest_api.database.dead_letters import summarise_open
 from ingest_api.stream import StreamStats
 from orchestration.checking.results import AssetOutcome, check_specs, store_results
 from orchestration.loading.assets import DEAD_LETTERS, EVENTS_STREAM
@@ -21,19 +22,6 @@ from quality.suites import Outcome, Rule, Severity
 
 MAX_UNLOADED_SECONDS: Final = 60.0
 REPEAT_AFTER: Final = timedelta(hours=1)
-CONSUMER: Final = "ingest_checks_sensor"
-LETTERS: Final = """
-select
-    count(*),
-    count(*) filter (where is_open),
-    coalesce(
-        (array_agg(dead_letter_id order by dead_letter_id desc) filter (where is_open))[:20], '{}'
-    )
-from (
-    select dead_letter_id, replayed_at is null and discarded_at is null as is_open
-    from raw.dead_letters
-) as letters
-"""
 
 EVENTS_ARE_LOADED: Final = Rule(
     "accepted_events_are_loaded_within_a_minute",
@@ -43,8 +31,9 @@ EVENTS_ARE_LOADED: Final = Rule(
 )
 NO_OPEN_DEAD_LETTERS: Final = Rule(
     "no_open_dead_letters",
-    "No dead letter waits for an operator, who replays it or discards it. What it reports is in "
-    "no figure. The sample lists dead_letter_id.",
+    "No dead letter waits for an operator, who replays it or discards it with `llmscope "
+    "dead-letters` or with replay_dead_letters_job and discard_dead_letters_job. What it reports "
+    "is in no figure. The sample lists the newest dead_letter_id.",
     "replayed_at is not null or discarded_at is not null",
     Severity.WARN,
 )
@@ -66,17 +55,15 @@ def judge_stream(stats: StreamStats) -> AssetOutcome:
 
 def judge_dead_letters(connection: psycopg.Connection) -> AssetOutcome:
     """Whether all dead letters are settled."""
-    row = connection.execute(LETTERS).fetchone()
-    assert row is not None  # noqa: S101 - an aggregate gives one row
-    letter_count, open_count, ids = row
+    letters = summarise_open(connection)
     outcome = Outcome(
         NO_OPEN_DEAD_LETTERS,
-        is_passed=open_count == 0,
-        failed_count=open_count,
-        failed_ratio=open_count / max(letter_count, 1),
-        sample_ids=tuple(map(str, ids)),
+        is_passed=letters.open_count == 0,
+        failed_count=letters.open_count,
+        failed_ratio=letters.open_count / max(letters.letter_count, 1),
+        sample_ids=tuple(map(str, letters.newest_ids)),
     )
-    return AssetOutcome(DEAD_LETTERS, outcome)
+    return AssetOutcome(DEAD_LETTERS, outcome, {"top_reasons": dict(letters.reasons)})
 
 
 @dataclass(frozen=True)
@@ -150,7 +137,6 @@ def ingest_checks_sensor(
 
 def look(warehouse: Warehouse, event_stream: EventStream) -> list[AssetOutcome]:
     """The outcomes of all checks on the flow."""
-    with event_stream.reader(CONSUMER) as reader:
-        stream = judge_stream(reader.stats())
+    stream = judge_stream(event_stream.stats())
     with warehouse.borrow() as connection:
         return [stream, judge_dead_letters(connection)]

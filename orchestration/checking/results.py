@@ -1,7 +1,7 @@
 """One outcome of a check in all its forms: Dagster's result, and the row that reports read."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import dagster as dg
@@ -25,10 +25,11 @@ PRUNE: Final = "delete from app.check_results where checked_at < now() - %s * in
 
 @dataclass(frozen=True)
 class AssetOutcome:
-    """An outcome and the asset that it is about."""
+    """An outcome, the asset that it is about, and what else its page shows."""
 
     asset_key: dg.AssetKey
     outcome: Outcome
+    facts: Mapping[str, object] = field(default_factory=dict)
 
     def check_result(self) -> dg.AssetCheckResult:
         """As a run yields it."""
@@ -50,6 +51,7 @@ class AssetOutcome:
                 "failed_count": outcome.failed_count,
                 "failed_ratio": outcome.failed_ratio,
                 "sample_ids": list(outcome.sample_ids),
+                **self.facts,
             },
         }
 

@@ -1,39 +1,25 @@
-"""Pure: entries of the stream -> rows of the raw tables, and letters for what cannot be a row."""
+"""Pure: entries of the stream -> a batch of events, and letters for what cannot be loaded."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from ingest_api.events import Event, json_text, usage_source_of
+from ingest_api.events import Event
 from ingest_api.stream import RawEntry
 
-# Columns that the sender does not decide, and fields whose form in the table is another.
+# What an entry says of all its events, in the order of `EntryHead`.
 SERVER_COLUMNS: Final = ("tenant_id", "project_id", "api_key_id", "received_at")
-SHAPED_FIELDS: Final = (
-    "usage_source",
-    "usage_details",
-    "tags",
-    "input_messages",
-    "output_messages",
-)
-PLAIN_FIELDS: Final = tuple(
-    f.name for f in msgspec.structs.fields(Event) if f.name not in SHAPED_FIELDS
-)
-EVENT_COLUMNS: Final = (*PLAIN_FIELDS, "usage_source", "usage_details", "tags", *SERVER_COLUMNS)
-CONTENT_COLUMNS: Final = (
-    "event_id", "project_id", "started_at", "input_messages", "output_messages",
-)  # fmt: skip
 
 _EVENTS = msgspec.json.Decoder(list[Event])
 _RAW_EVENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _EVENT = msgspec.json.Decoder(Event)
 _JSON = msgspec.json.Encoder()
-
-Row = tuple[Any, ...]
+# Nesting without end raises RecursionError.
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class EntryHead(NamedTuple):
@@ -43,6 +29,13 @@ class EntryHead(NamedTuple):
     project_id: UUID
     api_key_id: UUID | None
     received_at: datetime
+
+
+class Origin(NamedTuple):
+    """The entry that an event came in."""
+
+    entry_id: str
+    head: EntryHead
 
 
 @dataclass(frozen=True)
@@ -62,51 +55,50 @@ class Letter:
 
 
 @dataclass(frozen=True)
-class LoadableEvent:
-    """One event on its way into the tables, with what a dead letter would need."""
+class EventBatch:
+    """Events on their way into the tables, with what their dead letters would need.
 
-    entry_id: str
-    event_index: int
-    head: EntryHead
-    event: Event
+    Three lists of the same length: an object for each event would cost as much as decoding it.
 
-    def row(self) -> Row:
-        """Values in the order of `EVENT_COLUMNS`."""
-        event = self.event
-        return (
-            *(getattr(event, name) for name in PLAIN_FIELDS),
-            usage_source_of(event),
-            json_text(event.usage_details),
-            _JSON.encode(event.tags or {}).decode(),
-            *self.head,
-        )
+    Attributes:
+        indexes: Position of each event in its entry.
+    """
 
-    def content_row(self) -> Row | None:
-        """Values in the order of `CONTENT_COLUMNS`; None where no messages were sent."""
-        event = self.event
-        sent, answered = json_text(event.input_messages), json_text(event.output_messages)
-        if sent is None and answered is None:
-            return None
-        return (event.event_id, self.head.project_id, event.started_at, sent, answered)
+    events: list[Event] = field(default_factory=list)
+    origins: list[Origin] = field(default_factory=list)
+    indexes: list[int] = field(default_factory=list)
 
-    def letter(self, reason: str) -> Letter:
-        """The dead letter of this event."""
-        payload = _JSON.encode(self.event)
-        return Letter(self.entry_id, self.event_index, self.head, payload, reason)
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def part(self, start: int, stop: int) -> "EventBatch":
+        """The events from `start` up to `stop`."""
+        where = slice(start, stop)
+        return EventBatch(self.events[where], self.origins[where], self.indexes[where])
+
+    def add(self, origin: Origin, events: Sequence[Event], first_index: int = 0) -> None:
+        """Append neighbours of one entry."""
+        self.events.extend(events)
+        self.origins.extend([origin] * len(events))
+        self.indexes.extend(range(first_index, first_index + len(events)))
+
+    def letter(self, position: int, reason: str) -> Letter:
+        """The dead letter of the event at `position` of this batch."""
+        origin = self.origins[position]
+        return _letter(origin, self.indexes[position], self.events[position], reason)
 
 
-def read_entries(entries: Iterable[RawEntry]) -> tuple[list[LoadableEvent], list[Letter]]:
+def read_entries(entries: Iterable[RawEntry]) -> tuple[EventBatch, list[Letter]]:
     """Split entries into events that have the contract's form and letters for the rest."""
-    loadable: list[LoadableEvent] = []
-    letters: list[Letter] = []
+    batch, letters = EventBatch(), list[Letter]()
     for entry in entries:
         try:
             head = read_head(entry.fields)
         except ValueError as error:
             letters.append(Letter(entry.entry_id, None, None, _dump(entry.fields), str(error)))
             continue
-        _read_events(entry.entry_id, head, entry.fields[b"events"], loadable, letters)
-    return loadable, letters
+        _read_events(Origin(entry.entry_id, head), entry.fields[b"events"], batch, letters)
+    return batch, letters
 
 
 def read_head(fields: Mapping[bytes, bytes]) -> EntryHead:
@@ -132,48 +124,46 @@ def read_head(fields: Mapping[bytes, bytes]) -> EntryHead:
         raise ValueError(f"the entry's head is malformed: {error}") from None
 
 
-def _read_events(
-    entry_id: str,
-    head: EntryHead,
-    body: bytes,
-    loadable: list[LoadableEvent],
-    letters: list[Letter],
-) -> None:
+def _read_events(origin: Origin, body: bytes, batch: EventBatch, letters: list[Letter]) -> None:
     try:
         decoded = _EVENTS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        _read_each(entry_id, head, body, loadable, letters)
+    except UNREADABLE:
+        _read_each(origin, body, batch, letters)
+        return
+    if all(event.event_id is not None for event in decoded):
+        batch.add(origin, decoded)
         return
     for index, event in enumerate(decoded):
-        _keep(LoadableEvent(entry_id, index, head, event), loadable, letters)
+        _keep(origin, index, event, batch, letters)
 
 
-def _read_each(
-    entry_id: str,
-    head: EntryHead,
-    body: bytes,
-    loadable: list[LoadableEvent],
-    letters: list[Letter],
-) -> None:
+def _read_each(origin: Origin, body: bytes, batch: EventBatch, letters: list[Letter]) -> None:
     try:
         parts = _RAW_EVENTS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        letters.append(Letter(entry_id, None, head, body, f"the events are unreadable: {error}"))
+    except UNREADABLE as error:
+        reason = f"the events are unreadable: {error}"
+        letters.append(Letter(origin.entry_id, None, origin.head, body, reason))
         return
     for index, part in enumerate(parts):
         try:
             event = _EVENT.decode(part)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            letters.append(Letter(entry_id, index, head, bytes(part), str(error)))
+        except UNREADABLE as error:
+            letters.append(Letter(origin.entry_id, index, origin.head, bytes(part), str(error)))
         else:
-            _keep(LoadableEvent(entry_id, index, head, event), loadable, letters)
+            _keep(origin, index, event, batch, letters)
 
 
-def _keep(item: LoadableEvent, loadable: list[LoadableEvent], letters: list[Letter]) -> None:
-    if item.event.event_id is None:
-        letters.append(item.letter("the event has no event_id"))
+def _keep(
+    origin: Origin, index: int, event: Event, batch: EventBatch, letters: list[Letter]
+) -> None:
+    if event.event_id is None:
+        letters.append(_letter(origin, index, event, "the event has no event_id"))
     else:
-        loadable.append(item)
+        batch.add(origin, [event], index)
+
+
+def _letter(origin: Origin, index: int, event: Event, reason: str) -> Letter:
+    return Letter(origin.entry_id, index, origin.head, _JSON.encode(event), reason)
 
 
 def _dump(fields: Mapping[bytes, bytes]) -> bytes:

@@ -4,58 +4,45 @@ A crash at any point leads to a re-read of what was not acknowledged. The unique
 second insert of an event a no-op, so that an event is exactly one row.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from time import monotonic
+from dataclasses import dataclass, field
 from typing import Final
 
 import psycopg
-from psycopg import sql
 
-from ingest_api.stream import EventStreamReader, RawEntry
-from orchestration.load_order import LOAD_LOCK
-from orchestration.loading.event_rows import (
-    CONTENT_COLUMNS,
-    EVENT_COLUMNS,
-    Letter,
-    LoadableEvent,
-    Row,
-    read_entries,
-)
+from ingest_api.stream import REDIS_ERRORS, EventStreamReader, RawEntry
+from orchestration.loading.backoff import backoff_seconds
+from orchestration.loading.commits import Ahead, Commit, prepare
+from orchestration.loading.raw_tables import write_commit
 
-# One commit per up to 200 entries: at 1,000 events a request that is 200,000 rows, or 2 s here.
-MAX_ENTRIES_PER_COMMIT: Final = 200
+# A commit holds up to 8 MiB of events, 20,000 of them: 0.3 s here. With what is made of them, and
+# the next commit that is read meanwhile, that is 50 MB of memory.
+MAX_COMMIT_BYTES: Final = 8 * 1024 * 1024
+# Acknowledging so many takes Redis 2 ms, in which it does nothing else.
+MAX_COMMIT_ENTRIES: Final = 2_000
+# Entries may have 5 MiB each, so that the first read of a commit must not ask for many.
+FIRST_READ_ENTRIES: Final = 8
+# A commit costs 5 ms of processor time however small it is. So a trickle is committed so often at
+# most; what has piled up is committed at once.
+COMMIT_INTERVAL_SECONDS: Final = 0.2
+# A drain that fails waits for the read that is under way; a tick of the sensor is shorter.
+MAX_BLOCK_SECONDS: Final = 5.0
 # A live consumer acknowledges within seconds; ten times that is dead.
 ABANDONED_SECONDS: Final = 60.0
-
-# Made once per connection and left empty by each commit.
-CREATE_STAGING: Final = """
-create temp table if not exists staged_events on commit delete rows as
-    select * from raw.llm_events with no data;
-create temp table if not exists staged_contents on commit delete rows as
-    select * from raw.llm_event_contents with no data
-"""
-# Shared, so that loaders do not wait for each other; a build takes it alone for an instant to learn
-# a time before which every row is committed. So loaded_at must be taken behind the lock.
-STAMP: Final = "select pg_advisory_xact_lock_shared(%s), clock_timestamp()"
-INSERT: Final = sql.SQL("""
-insert into {target} ({columns}, loaded_at)
-select {columns}, %s from {staging}
-on conflict do nothing
-""")
-INSERT_LETTER: Final = """
-insert into raw.dead_letters
-    (stream, entry_id, event_index, tenant_id, project_id, api_key_id, received_at, payload,
-     rejected_reason)
-values ('llm_events', %s, %s, %s, %s, %s, %s, %s, %s)
-on conflict do nothing
-"""
+# What passes when a server comes back. A database that was made read-only is about to go away.
+AWAY: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    *REDIS_ERRORS,
+)
 
 
 @dataclass
 class LoadReport:
-    """What one drain did.
+    """What a drain did.
 
     Attributes:
         event_count: Well-formed events that were read.
@@ -64,6 +51,9 @@ class LoadReport:
         dead_letter_count: Events or entries that became dead letters, refused ones included.
         commit_count: Transactions.
         seconds: Time spent on loading, waiting excluded.
+        failure: Why Postgres or Redis was away at the end; None where they were there.
+        failed_attempts: How often in a row it was.
+        is_caught_up: Whether the stream held no full commit any more at the end.
     """
 
     event_count: int = 0
@@ -72,6 +62,9 @@ class LoadReport:
     dead_letter_count: int = 0
     commit_count: int = 0
     seconds: float = 0.0
+    failure: str | None = None
+    failed_attempts: int = 0
+    is_caught_up: bool = False
 
     @property
     def repeated_event_count(self) -> int:
@@ -84,9 +77,27 @@ class LoadReport:
         return self.event_count / self.seconds if self.seconds else 0.0
 
 
+def add_up(reports: Sequence[LoadReport]) -> LoadReport:
+    """One report of loaders that worked side by side; of failures the one that lasts longest."""
+    worst = max(reports, key=lambda report: (report.failure is not None, report.failed_attempts))
+    return LoadReport(
+        event_count=sum(report.event_count for report in reports),
+        row_count=sum(report.row_count for report in reports),
+        refused_event_count=sum(report.refused_event_count for report in reports),
+        dead_letter_count=sum(report.dead_letter_count for report in reports),
+        commit_count=sum(report.commit_count for report in reports),
+        seconds=max(report.seconds for report in reports),
+        failure=worst.failure,
+        failed_attempts=worst.failed_attempts,
+        is_caught_up=all(report.is_caught_up for report in reports),
+    )
+
+
 @dataclass
 class Loader:
-    """Drains the stream into the raw tables.
+    """Drains one shard of the stream into the raw tables.
+
+    Loaders may work side by side, in threads or processes, if their readers have different names.
 
     Attributes:
         connect: Lends a connection for one transaction. It is asked only when there is something
@@ -95,121 +106,113 @@ class Loader:
 
     stream: EventStreamReader
     connect: Callable[[], AbstractContextManager[psycopg.Connection]]
-    clock: Callable[[], float] = monotonic
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    _read_at: float = field(default=float("-inf"), init=False)
 
-    def drain(self, seconds: float) -> LoadReport:
-        """Load until `seconds` have passed.
+    def drain(
+        self, seconds: float, *, until_caught_up: bool = False, failed_attempts: int = 0
+    ) -> LoadReport:
+        """Load until `seconds` have passed, or the backlog is gone.
 
-        First what this consumer or a dead one left unfinished, then what is new.
+        First what this consumer or a dead one left unfinished, then what is new. While Postgres or
+        Redis is away it waits and tries again, as long as there is time; nothing is acknowledged.
 
-        Raises:
-            psycopg.OperationalError: the database is away; nothing was acknowledged.
-            redis.RedisError: Redis is away; what was committed is re-read and found to be there.
+        Args:
+            until_caught_up: Stop as soon as the stream holds no full commit any more.
+            failed_attempts: How often in a row the drains before this one failed.
         """
-        report = LoadReport()
-        self.stream.open()
-        self.stream.heartbeat()
-        for entries in self._batches(self.clock() + seconds):
-            started = self.clock()
-            with self.connect() as connection:
-                self._load(entries, connection, report)
-            report.seconds += self.clock() - started
-        return report
+        report = LoadReport(failed_attempts=failed_attempts)
+        deadline = self.clock() + seconds
+        while True:
+            try:
+                self._load_all(deadline, until_caught_up, report)
+            except AWAY as error:
+                report.failure = in_words(error)
+                report.failed_attempts += 1
+                pause = backoff_seconds(report.failed_attempts)
+                if self.clock() + pause >= deadline:
+                    return report
+                self.sleep(pause)
+            else:
+                return report
 
-    def _batches(self, deadline: float) -> Iterator[list[RawEntry]]:
-        while entries := self.stream.read_unfinished(MAX_ENTRIES_PER_COMMIT):
+    def _load_all(self, deadline: float, until_caught_up: bool, report: LoadReport) -> None:
+        self.stream.open()
+        batches = self._batches(deadline, until_caught_up, report)
+        with Ahead(map(prepare, batches)) as commits:
+            while (commit := commits.take()) is not None:
+                self._load(commit, commits.start, report)
+        report.failure, report.failed_attempts = None, 0
+
+    def _load(self, commit: Commit, on_sent: Callable[[], None], report: LoadReport) -> None:
+        started = self.clock()
+        with self.connect() as connection:
+            written = write_commit(connection, commit, self.stream.key, on_sent)
+        self.stream.acknowledge(commit.entries)
+        report.seconds += self.clock() - started
+        report.commit_count += 1
+        report.event_count += written.event_count
+        report.row_count += written.row_count
+        report.refused_event_count += written.refused_event_count
+        report.dead_letter_count += written.dead_letter_count
+        report.failure, report.failed_attempts = None, 0
+
+    def _batches(
+        self, deadline: float, until_caught_up: bool, report: LoadReport
+    ) -> Iterator[Sequence[RawEntry]]:
+        """Entries for one commit after the other; reads one ahead of what is acknowledged."""
+        last = "0"
+        while entries := self.stream.read_unfinished(FIRST_READ_ENTRIES, last):
+            last = entries[-1].entry_id
             yield entries
-        while entries := self.stream.claim_abandoned(MAX_ENTRIES_PER_COMMIT, ABANDONED_SECONDS):
+        while entries := self.stream.claim_abandoned(FIRST_READ_ENTRIES, ABANDONED_SECONDS):
             yield entries
         while (left := deadline - self.clock()) > 0:
-            if entries := self.stream.read_new(MAX_ENTRIES_PER_COMMIT, left):
+            self._await_interval(left)
+            block = min(deadline - self.clock(), MAX_BLOCK_SECONDS)
+            entries = self._read_new(0 if until_caught_up else block)
+            report.is_caught_up = not _is_full(entries)
+            if entries:
                 yield entries
+            if until_caught_up and report.is_caught_up:
+                return
 
-    def _load(
-        self, entries: list[RawEntry], connection: psycopg.Connection, report: LoadReport
-    ) -> None:
-        events, letters = read_entries(entries)
-        unreadable_count = len(letters)
-        with connection.transaction():
-            connection.execute(CREATE_STAGING)
-            batch = RawTables(connection)
-            row_count = batch.insert_events(events, letters)
-            batch.insert_letters(letters)
-        report.commit_count += 1
-        report.row_count += row_count
-        report.event_count += len(events)
-        report.refused_event_count += len(letters) - unreadable_count
-        report.dead_letter_count += len(letters)
-        self.stream.acknowledge(entries, len(events) + unreadable_count)
+    def _await_interval(self, most_seconds: float) -> None:
+        pause = self._read_at + COMMIT_INTERVAL_SECONDS - self.clock()
+        if pause > 0:
+            self.sleep(min(pause, most_seconds))
 
-
-@dataclass(frozen=True)
-class RawTables:
-    """The raw tables within one transaction."""
-
-    connection: psycopg.Connection
-
-    def insert_events(self, events: Sequence[LoadableEvent], letters: list[Letter]) -> int:
-        """Rows that were new. Bisects where the data is at fault, so that only it is left out."""
-        if not events:
-            return 0
-        try:
-            with self.connection.transaction():
-                return self._copy(events)
-        except (psycopg.DataError, psycopg.IntegrityError, UnicodeError) as error:
-            if len(events) == 1:
-                letters.append(events[0].letter(_words(error)))
-                return 0
-            middle = len(events) // 2
-            return self.insert_events(events[:middle], letters) + self.insert_events(
-                events[middle:], letters
-            )
-
-    def _copy(self, events: Sequence[LoadableEvent]) -> int:
-        loaded_at = self.connection.execute(STAMP, [LOAD_LOCK]).fetchone()[1]  # type: ignore[index]
-        rows = [event.row() for event in events]
-        contents = [row for event in events if (row := event.content_row()) is not None]
-        inserted = self._copy_into("llm_events", "staged_events", EVENT_COLUMNS, rows, loaded_at)
-        if contents:
-            self._copy_into(
-                "llm_event_contents", "staged_contents", CONTENT_COLUMNS, contents, loaded_at
-            )
-        return inserted
-
-    def _copy_into(
-        self,
-        target: str,
-        staging: str,
-        columns: Sequence[str],
-        rows: Sequence[Row],
-        loaded_at: object,
-    ) -> int:
-        names = sql.SQL(", ").join(map(sql.Identifier, columns))
-        staged = sql.Identifier(staging)
-        with self.connection.cursor() as cursor:
-            with cursor.copy(sql.SQL("copy {} ({}) from stdin").format(staged, names)) as copy:
-                for row in rows:
-                    copy.write_row(row)
-            cursor.execute(
-                INSERT.format(target=sql.Identifier("raw", target), columns=names, staging=staged),
-                [loaded_at],
-            )
-            inserted = cursor.rowcount
-            cursor.execute(sql.SQL("truncate {}").format(staged))
-        return inserted
-
-    def insert_letters(self, letters: Sequence[Letter]) -> None:
-        for letter in letters:
-            tenant_id, project_id, api_key_id, received_at = letter.head or (None,) * 4
-            self.connection.execute(
-                INSERT_LETTER,
-                [letter.entry_id, letter.event_index, tenant_id, project_id, api_key_id,
-                 received_at, letter.payload, letter.rejected_reason],
-            )  # fmt: skip
+    def _read_new(self, block_seconds: float) -> list[RawEntry]:
+        """As much as one commit may hold; waits for the first entry only."""
+        wanted = FIRST_READ_ENTRIES
+        entries = self.stream.read_new(wanted, max(block_seconds, 0))
+        found = len(entries)
+        while found == wanted and not _is_full(entries):
+            wanted = _how_many_more(entries)
+            more = self.stream.read_new(wanted, 0)
+            found = len(more)
+            entries += more
+        self._read_at = float("-inf") if _is_full(entries) else self.clock()
+        return entries
 
 
-def _words(error: Exception) -> str:
-    """The database's own words without its DETAIL, which quotes the row."""
-    if isinstance(error, psycopg.Error) and error.diag.message_primary:
-        return f"{error.diag.sqlstate}: {error.diag.message_primary}"
-    return type(error).__name__
+def _is_full(entries: list[RawEntry]) -> bool:
+    return (
+        len(entries) >= MAX_COMMIT_ENTRIES
+        or sum(entry.byte_count for entry in entries) >= MAX_COMMIT_BYTES
+    )
+
+
+def _how_many_more(entries: list[RawEntry]) -> int:
+    """How many entries would fill the commit if they are like those at hand."""
+    size = sum(entry.byte_count for entry in entries)
+    fitting = (MAX_COMMIT_BYTES - size) * len(entries) // max(size, 1) + 1
+    return min(fitting, MAX_COMMIT_ENTRIES - len(entries))
+
+
+def in_words(error: Exception) -> str:
+    """What the server or the driver says, which holds neither an event nor a password."""
+    if isinstance(error, REDIS_ERRORS):
+        return f"Redis is away: {type(error).__name__}: {str(error)[:200]}"
+    return f"Postgres is away: {type(error).__name__}: {str(error).strip()[:200]}"
