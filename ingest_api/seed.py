@@ -6,45 +6,11 @@ from uuid import UUID
 
 import psycopg
 
-from ingest_api.auth import hash_key, new_key
+from ingest_api.database.keys import create_key, ensure_project
 from ingest_api.settings import read_settings
 
-TENANT, PROJECT = "default", "main"
+PROJECT = "main"
 KEY_FILE = "api_key"
-SCOPES = ["ingest", "read", "admin"]
-PREFIX_CHARACTERS = 12
-
-
-def ensure_project(connection: psycopg.Connection, name: str, *, is_demo: bool = False) -> UUID:
-    """Id of the project `name` of the single tenant, made where it is missing."""
-    connection.execute(
-        "insert into app.tenants (name) values (%s) on conflict do nothing", [TENANT]
-    )
-    connection.execute(
-        """insert into app.projects (tenant_id, name, is_demo)
-           select tenant_id, %s, %s from app.tenants where name = %s on conflict do nothing""",
-        [name, is_demo, TENANT],
-    )
-    row = connection.execute(
-        """select project_id from app.projects join app.tenants as t using (tenant_id)
-           where t.name = %s and projects.name = %s""",
-        [TENANT, name],
-    ).fetchone()
-    if row is None:
-        raise RuntimeError(f"project {name} was not created")
-    project_id: UUID = row[0]
-    return project_id
-
-
-def create_key(connection: psycopg.Connection, project_id: UUID, name: str) -> str:
-    """Make a key with every scope; the only moment at which it can be read."""
-    key = new_key()
-    connection.execute(
-        """insert into app.api_keys (project_id, name, key_prefix, key_hash, scopes)
-           values (%s, %s, %s, %s, %s)""",
-        [project_id, name, key[:PREFIX_CHARACTERS], hash_key(key), SCOPES],
-    )
-    return key
 
 
 def has_key(connection: psycopg.Connection, project_id: UUID) -> bool:

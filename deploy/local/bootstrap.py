@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -138,6 +139,21 @@ def install_packages(steps: Steps, with_dev: bool) -> None:
         stamp.write_text(content)
 
 
+def install_command() -> None:
+    """Put `llmscope` beside the Python that runs it; it works from any folder.
+
+    A script of two lines, because the packages of this clone are run where they lie: an install,
+    even an editable one, would need a build backend.
+    """
+    path = Path(program("llmscope"))
+    root, python = shlex.quote(str(ROOT)), shlex.quote(program("python"))
+    # -P keeps the folder in which it is called off the path: a `cli` there is not ours.
+    content = f'#!/bin/sh\nPYTHONPATH={root} exec {python} -P -m cli "$@"\n'
+    if not path.exists() or path.read_text() != content:
+        path.write_text(content)
+        path.chmod(0o755)
+
+
 def _stamp_of(lock: Path) -> tuple[Path, str]:
     # Scripts in the environment name its folder, so a moved clone needs a new one.
     return ENVIRONMENT / f"{lock.stem}.stamp", content_hash([lock], sys.version, str(ENVIRONMENT))
@@ -197,6 +213,7 @@ def bootstrap(environment: Mapping[str, str], with_dev: bool) -> None:
         if needs_download:
             work.append(lambda: prepare_native(steps, native))
         side_by_side(work, steps)
+        install_command()
         if needs_download:
             native.patch(program("patchelf"))
 

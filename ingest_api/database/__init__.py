@@ -1,1 +1,1 @@
-"""The schemas `app`, `raw` and `pricing`: their migrations and nothing else."""
+"""The schemas `app`, `raw` and `pricing`: their migrations, keys and dead letters."""

@@ -1,0 +1,1 @@
+"""`llmscope`: the command line of the platform. See docs/command-line.md."""
