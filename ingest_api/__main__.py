@@ -1,22 +1,44 @@
 """`python -m ingest_api`: the API under uvicorn."""
 
+import gc
+import os
 import sys
+import tempfile
 
 import uvicorn
-from fastapi import FastAPI
 
-from ingest_api.app import create_app
-from ingest_api.settings import SettingsError, read_settings
+from ingest_api.app import Api, create_app
+from ingest_api.metrics import MULTIPROCESS_FOLDER
+from ingest_api.settings import Settings, SettingsError, read_settings
+
+# Python's 700, 10 and 10 search the requests under way again and again: a request then takes 43 us
+# instead of 39. Requests leave no cycles behind, so that little waits for the rare search.
+GARBAGE_THRESHOLDS = 20_000, 20, 50
 
 
-def app() -> FastAPI:
+def app() -> Api:
     """What each worker process of uvicorn serves."""
-    return create_app(read_settings())
+    served = create_app(read_settings())
+    gc.collect()
+    # What is loaded by now stays. While it is searched too, a request takes 58 us instead of 43.
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    return served
 
 
 def main() -> None:
     """Serve until told to stop; what is in flight is finished first."""
     settings = read_settings()
+    if settings.api_processes == 1:
+        _serve(settings)
+        return
+    with tempfile.TemporaryDirectory(prefix="llmscope-metrics-") as folder:
+        # Worker processes inherit it, and count into files there.
+        os.environ[MULTIPROCESS_FOLDER] = folder
+        _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
     uvicorn.run(
         "ingest_api.__main__:app",
         factory=True,
@@ -25,6 +47,9 @@ def main() -> None:
         workers=settings.api_processes,
         log_level=settings.log_level,
         access_log=False,
+        server_header=False,
+        # Nothing asks for the client's address or for the scheme.
+        proxy_headers=False,
         timeout_graceful_shutdown=10,
     )
 

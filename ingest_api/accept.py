@@ -4,8 +4,9 @@ A well-formed batch is decoded in one pass. Only where that fails is each event 
 so that one bad event costs its neighbours nothing but time.
 """
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -20,6 +21,10 @@ _BATCH = msgspec.json.Decoder(list[Event])
 _EVENT = msgspec.json.Decoder(Event)
 _RAW_BATCH = msgspec.json.Decoder(list[msgspec.Raw])
 _ENCODER = msgspec.json.Encoder()
+# Unlike msgspec it lets half a surrogate pair pass.
+_TOLERANT = json.JSONDecoder()
+_BLANK = re.compile(r"[ \t\r\n]*")
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _LOCATION = re.compile(
     r"^(?P<reason>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`)?$", re.DOTALL
 )
@@ -60,8 +65,12 @@ def accept_event(body: bytes, now: datetime) -> Batch:
         raise MalformedBodyError(
             "The body must be one JSON object; send an array to /api/v1/events/ingest/batch."
         )
-    _check_syntax(body)
-    return _accept_each([body], now)
+    try:
+        event = _decode_one(body, now)
+    except ContractError as error:
+        _check_syntax(body)
+        return Batch([], b"[]", [Rejection(0, error.field, error.reason)])
+    return Batch([_identify(event)], _ENCODER.encode([event]), [])
 
 
 def accept_batch(body: bytes, now: datetime, max_events: int) -> Batch:
@@ -75,12 +84,10 @@ def accept_batch(body: bytes, now: datetime, max_events: int) -> Batch:
         raise MalformedBodyError("The body must be a JSON array of events.")
     try:
         decoded = _BATCH.decode(body)
-    except msgspec.ValidationError:
+    except _UNREADABLE:
         return _accept_each(_split(body, max_events), now)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _malformed(error) from None
     _check_count(len(decoded), max_events)
-    if _ESCAPED_NUL.search(body) or not _all_fit(decoded, now):
+    if _has_nul(body) or not _all_fit(decoded, now):
         return _accept_each(_split(body, max_events), now)
     return Batch([_identify(event) for event in decoded], _ENCODER.encode(decoded), [])
 
@@ -106,7 +113,7 @@ def _accept_each(bodies: Iterable[bytes | msgspec.Raw], now: datetime) -> Batch:
 def _decode_one(body: bytes, now: datetime) -> Event:
     try:
         event = _EVENT.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise contract_error(error) from None
     _check_storable(body)
     events.check(event, now)
@@ -138,26 +145,56 @@ def _choices(field: str) -> list[str]:
 
 
 def _check_storable(body: bytes) -> None:
-    if not _ESCAPED_NUL.search(body):
+    if not _has_nul(body):
         return
     for name, raw in msgspec.json.decode(body, type=dict[str, msgspec.Raw]).items():
-        if _ESCAPED_NUL.search(bytes(raw)):
+        if _has_nul(bytes(raw)):
             raise ContractError(name, "contains the character U+0000: remove it")
+
+
+def _has_nul(body: bytes) -> bool:
+    """The plain search comes first: it takes 0.5 us for an event, the pattern 23 us."""
+    return b"\\u0000" in body and _ESCAPED_NUL.search(body) is not None
 
 
 def _check_syntax(body: bytes) -> None:
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise _malformed(error) from None
 
 
-def _split(body: bytes, max_events: int) -> list[msgspec.Raw]:
+def _split(body: bytes, max_events: int) -> Sequence[bytes | msgspec.Raw]:
     try:
-        parts = _RAW_BATCH.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _malformed(error) from None
+        parts: Sequence[bytes | msgspec.Raw] = _RAW_BATCH.decode(body)
+    except _UNREADABLE as error:
+        parts = _split_around_broken_text(body, error)
     _check_count(len(parts), max_events)
+    return parts
+
+
+def _split_around_broken_text(body: bytes, error: Exception) -> list[bytes | msgspec.Raw]:
+    """Parts of an array whose strings may hold halves of surrogate pairs.
+
+    A cut string becomes one in `json.dumps`: it must not cost the neighbours of its event.
+    """
+    text = body.decode(errors="surrogateescape")
+    parts: list[bytes | msgspec.Raw] = []
+    separator = "["
+    end = 0
+    try:
+        while separator != "]":
+            start = _BLANK.match(text, text.index(separator, end) + 1).end()  # type: ignore[union-attr]
+            _, end = _TOLERANT.raw_decode(text, start)
+            parts.append(text[start:end].encode(errors="surrogateescape"))
+            end = _BLANK.match(text, end).end()  # type: ignore[union-attr]
+            separator = text[end]
+            if separator not in ",]":
+                raise _malformed(error)
+    except (ValueError, IndexError, RecursionError):
+        raise _malformed(error) from None
+    if text[end + 1 :].strip():
+        raise _malformed(error)
     return parts
 
 
@@ -169,6 +206,8 @@ def _check_count(count: int, max_events: int) -> None:
 
 
 def _malformed(error: Exception) -> MalformedBodyError:
+    if isinstance(error, RecursionError):
+        return MalformedBodyError("The body is nested too deep.")
     return MalformedBodyError(f"The body is not valid JSON: {error}")
 
 

@@ -4,52 +4,117 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
-import redis.asyncio
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from psycopg_pool import AsyncConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest_api.auth import KeyRing
+from ingest_api.body import ClientGoneError
 from ingest_api.dependencies import Services
-from ingest_api.errors import BadParameterError, MethodNotAllowedError, NotFoundError, Problem
+from ingest_api.errors import (
+    BadParameterError,
+    InternalError,
+    MethodNotAllowedError,
+    NotFoundError,
+    Problem,
+)
+from ingest_api.ingest import IngestDoor
+from ingest_api.limits import Limiter
+from ingest_api.metrics import Metrics
+from ingest_api.middleware import CLIENT_CLOSED_REQUEST, Observer, request_id
+from ingest_api.openapi import DESCRIPTION, TAGS, complete
 from ingest_api.reports import ReportSite
-from ingest_api.routes import events, health
+from ingest_api.routes import dead_letters, events, health, metrics
 from ingest_api.settings import Settings, SettingsError
-from ingest_api.stream import EventStreamWriter, StreamError, find_durability_gaps
+from ingest_api.stream import (
+    EventStreamWriter,
+    StreamError,
+    connect_async,
+    find_durability_gaps,
+)
 
 logger = logging.getLogger(__name__)
 
-DESCRIPTION = """The auditable LLM cost-and-usage ledger in your own Postgres.
+CORS_REQUEST_HEADERS = (
+    "Authorization", "X-API-Key", "Content-Type", "Content-Encoding", "X-Request-Id",
+)  # fmt: skip
+CORS_ANSWER_HEADERS = (
+    "X-Request-Id", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+)  # fmt: skip
 
-Send one event per model call. A 202 means that the event is on disk and will be exactly one row.
-Send the key as `Authorization: Bearer llms_...` or `X-API-Key`."""
-# A write that Redis has not answered within this time is answered with 503; the sender repeats it.
-REDIS_TIMEOUT_SECONDS = 5.0
+
+class Api(FastAPI):
+    """FastAPI behind what every request passes, and behind the door for events.
+
+    The way in: CORS where it is configured, then the request's id and its stopwatch, then the
+    routes that take events, then FastAPI with all others.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            title="LLMScope",
+            version="0.1.0",
+            description=DESCRIPTION,
+            openapi_tags=TAGS,
+            lifespan=_lifespan(settings),
+            redirect_slashes=False,
+            # Of an exception it would export the message, which may quote an event.
+            telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+        )
+        self.settings = settings
+        self.metrics = Metrics()
+        self.entry: ASGIApp = Observer(IngestDoor(super().__call__, self.state), self.metrics)
+        if settings.cors_origins:
+            self.entry = _with_cors(self.entry, settings.cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        await self.entry(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi(), self.settings)
+        return self.openapi_schema
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings) -> Api:
     """The API as one ASGI application."""
-    app = FastAPI(
-        title="LLMScope", version="0.1.0", description=DESCRIPTION, lifespan=_lifespan(settings)
-    )
+    app = Api(settings)
     app.include_router(events.router)
+    app.include_router(dead_letters.router)
     app.include_router(health.router)
+    app.include_router(metrics.router)
+    app.add_route("/reports", _show_reports, include_in_schema=False)
     app.mount("/reports", ReportSite(settings.home.resolve() / "reports" / "site"))
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_bad_parameter)
+    app.add_exception_handler(ClientGoneError, _answer_nobody)
+    app.add_exception_handler(Exception, _answer_internal_error)
     return app
 
 
-def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "POST"),
+        allow_headers=CORS_REQUEST_HEADERS,
+        expose_headers=CORS_ANSWER_HEADERS,
+    )
+
+
+def _lifespan(settings: Settings) -> Callable[[Api], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings) as services:
+    async def lifespan(app: Api) -> AsyncIterator[None]:
+        async with open_services(settings, app.metrics) as services:
             await _check_durability(services)
             app.state.services = services
             yield
@@ -58,24 +123,23 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
+async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
     """Connections of one process. Neither Redis nor Postgres needs to answer yet."""
-    client = redis.asyncio.Redis.from_url(
-        settings.redis_url,
-        socket_timeout=REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
-        # A repeated write would be harmless, but the sender should hear of trouble at once.
-        retry=Retry(NoBackoff(), 0),
-    )
+    client = connect_async(settings.redis_url, cluster=settings.redis_cluster)
     pool = AsyncConnectionPool(settings.database_url, min_size=1, max_size=4, open=False)
     await pool.open(wait=False)
     keys = KeyRing(pool, client)
     await keys.refresh()
     stop = asyncio.Event()
     refresher = asyncio.create_task(keys.run(stop))
-    writer = EventStreamWriter(client, settings.max_stream_entries)
+    writer = EventStreamWriter(
+        client,
+        settings.stream_shards,
+        max_entries=settings.max_stream_entries,
+        max_memory_bytes=settings.max_redis_memory_bytes,
+    )
     try:
-        yield Services(settings, client, pool, keys, writer)
+        yield Services(settings, client, pool, keys, writer, Limiter(client), metrics)
     finally:
         await writer.drain()
         stop.set()
@@ -103,20 +167,33 @@ async def _check_durability(services: Services) -> None:
     logger.warning("%s", words)
 
 
-async def _answer_problem(_request: Request, error: Exception) -> Response:
+async def _show_reports(_request: Request) -> Response:
+    return RedirectResponse("/reports/")
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - registered for this class alone
-    return error.response()
+    return error.response(request_id(request.scope))
 
 
-async def _answer_http_error(_request: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     problem = MethodNotAllowedError if error.status_code == 405 else NotFoundError
-    headers = dict(error.headers or {})
-    return problem("See /docs for the paths and their methods.", headers=headers).response()
+    answer = problem(NotFoundError.example, headers=error.headers)
+    return answer.response(request_id(request.scope))
 
 
-async def _answer_bad_parameter(_request: Request, error: Exception) -> Response:
+async def _answer_bad_parameter(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
     found = [{"field": str(e["loc"][-1]), "reason": e["msg"]} for e in error.errors()]
     detail = "; ".join(f"{e['field']}: {e['reason']}" for e in found)
-    return BadParameterError(detail, extra={"errors": found}).response()
+    return BadParameterError(detail, extra={"errors": found}).response(request_id(request.scope))
+
+
+async def _answer_nobody(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def _answer_internal_error(request: Request, _error: Exception) -> Response:
+    """`Observer` hears of it too, and logs it."""
+    return InternalError(InternalError.example).response(request_id(request.scope))

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -17,11 +17,10 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-import redis.asyncio
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
-from redis.exceptions import RedisError
 
 from ingest_api.errors import ForbiddenError, UnauthorizedError, UnavailableError
+from ingest_api.stream import REDIS_ERRORS, AsyncClient
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +28,15 @@ Scope = Literal["ingest", "read", "admin"]
 KEY_PREFIX: Final = "llms_"
 # A revoked key must stop working within 10 s.
 REFRESH_SECONDS: Final = 5.0
+# Postgres that has not answered by then is away.
+READ_TIMEOUT_SECONDS: Final = 2.0
 # An unknown key may be one that was made a moment ago; look again, but not for each guess.
 RETRY_UNKNOWN_SECONDS: Final = 1.0
 SNAPSHOT: Final = "llmscope:api_keys"
 
 VALID_KEYS: Final = """
-select k.api_key_id, k.project_id, p.tenant_id, k.scopes, k.expires_at, k.key_hash
+select k.api_key_id, k.project_id, p.tenant_id, k.scopes, k.expires_at, k.key_hash,
+    k.max_events_per_second, k.max_burst_events, p.max_events_per_day
 from app.api_keys as k
 join app.projects as p using (project_id)
 where k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
@@ -42,7 +44,12 @@ where k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
 
 
 class ApiKey(msgspec.Struct, frozen=True):
-    """What a key may do, and for which project."""
+    """What a key may do, and for which project. A limit that is None does not exist.
+
+    Attributes:
+        max_burst_events: Events that may come at once; None means one second's worth.
+        max_events_per_day: Of the project, all of its keys together; a day begins at 00:00 UTC.
+    """
 
     api_key_id: UUID
     project_id: UUID
@@ -50,10 +57,25 @@ class ApiKey(msgspec.Struct, frozen=True):
     scopes: tuple[Scope, ...]
     expires_at: datetime | None
     key_hash: bytes
+    max_events_per_second: int | None = None
+    max_burst_events: int | None = None
+    max_events_per_day: int | None = None
 
-    def is_valid_at(self, now: datetime) -> bool:
-        """Whether the key has not expired."""
-        return self.expires_at is None or now < self.expires_at
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything limits what the key sends."""
+        return self.max_events_per_second is not None or self.max_events_per_day is not None
+
+    @property
+    def burst_events(self) -> int:
+        """Events that may come at once; 0 where the key has no rate."""
+        if self.max_events_per_second is None:
+            return 0
+        return self.max_burst_events or self.max_events_per_second
+
+    def has_expired(self) -> bool:
+        """Whether the key was good until now and is no longer."""
+        return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
 
 
 def new_key() -> str:
@@ -66,13 +88,12 @@ def hash_key(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-def presented_key(headers: Any) -> str | None:
-    """The key from `Authorization: Bearer` or `X-API-Key`, or None."""
-    authorization: str = headers.get("authorization", "")
-    scheme, _, credentials = authorization.partition(" ")
-    if scheme.lower() == "bearer" and credentials.strip():
-        return credentials.strip()
-    return headers.get("x-api-key") or None
+def presented_key(headers: Mapping[bytes, bytes]) -> str | None:
+    """The key from `Authorization: Bearer` or `X-API-Key`, or None. Names are in lower case."""
+    scheme, _, credentials = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"bearer" or not credentials.strip():
+        credentials = headers.get(b"x-api-key", b"")
+    return credentials.strip().decode("latin-1") or None
 
 
 _SNAPSHOT_DECODER: Final = msgspec.msgpack.Decoder(list[ApiKey])
@@ -83,7 +104,7 @@ class KeyRing:
     """All valid keys, in memory, kept fresh by `run`."""
 
     pool: AsyncConnectionPool[Any]
-    client: redis.asyncio.Redis
+    client: AsyncClient
     clock: Callable[[], float] = monotonic
     _keys: dict[bytes, ApiKey] | None = field(default=None)
     _read_at: float = field(default=float("-inf"))
@@ -105,7 +126,7 @@ class KeyRing:
             key = self._lookup(digest)
         if self._keys is None:
             raise UnavailableError("No API key can be checked yet: the database is away.")
-        if key is None or not key.is_valid_at(datetime.now(UTC)):
+        if key is None or key.has_expired():
             raise UnauthorizedError("The API key is unknown, expired or revoked.")
         if scope not in key.scopes:
             raise ForbiddenError(f"The API key lacks the scope `{scope}`.")
@@ -124,32 +145,43 @@ class KeyRing:
         self._read_at = self.clock()
         try:
             keys = await self._read_database()
-        except (psycopg.Error, PoolTimeout) as error:
+        except (psycopg.Error, PoolTimeout, TimeoutError) as error:
             logger.warning("API keys not refreshed, Postgres: %s", type(error).__name__)
             if self._keys is not None:
                 return
             snapshot = await self._attempt(self.client.get(SNAPSHOT))
             if snapshot is None:
                 return
-            keys = _SNAPSHOT_DECODER.decode(snapshot)
+            try:
+                keys = _SNAPSHOT_DECODER.decode(snapshot)
+            except msgspec.MsgspecError:
+                logger.warning("API keys not read: %s in Redis is no copy of them", SNAPSHOT)
+                return
         else:
             await self._attempt(self.client.set(SNAPSHOT, msgspec.msgpack.encode(keys)))
         self._keys = {key.key_hash: key for key in keys}
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the keys have been read, from Postgres or from the copy in Redis."""
+        return self._keys is not None
 
     def _lookup(self, digest: bytes) -> ApiKey | None:
         return None if self._keys is None else self._keys.get(digest)
 
     async def _read_database(self) -> list[ApiKey]:
-        async with self.pool.connection(timeout=2) as connection:
+        async with asyncio.timeout(READ_TIMEOUT_SECONDS), self.pool.connection() as connection:
             rows = await (await connection.execute(VALID_KEYS)).fetchall()
         return [
-            ApiKey(key_id, project_id, tenant_id, tuple(scopes), expires_at, bytes(key_hash))
-            for key_id, project_id, tenant_id, scopes, expires_at, key_hash in rows
+            ApiKey(
+                key_id, project_id, tenant_id, tuple(scopes), expires_at, bytes(key_hash), *limits
+            )
+            for key_id, project_id, tenant_id, scopes, expires_at, key_hash, *limits in rows
         ]
 
     async def _attempt(self, command: Awaitable[Any]) -> Any:
         try:
             return await command
-        except (RedisError, OSError) as error:
+        except REDIS_ERRORS as error:
             logger.warning("API keys not copied, Redis: %s", type(error).__name__)
             return None

@@ -1,10 +1,11 @@
 """Reading a request body: bounded while it arrives, bounded while it is decompressed."""
 
 import zlib
+from collections.abc import Mapping
 from typing import Final
 
 import zstandard
-from starlette.requests import Request
+from starlette.types import Receive
 
 from ingest_api.errors import BodyTooLargeError, MalformedBodyError, UnsupportedEncodingError
 
@@ -15,22 +16,35 @@ ZSTD_SLICE_BYTES: Final = 1024
 _GZIP_WRAPPER: Final = 16 + zlib.MAX_WBITS
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
+class ClientGoneError(Exception):
+    """The client closed the connection before its body was complete: nobody waits for an answer."""
+
+
+async def read_body(receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes:
     """The decoded body, of at most `max_bytes`; as many bytes are allowed on the wire.
 
     Raises:
         BodyTooLargeError: more than `max_bytes`, found before the rest is read or decompressed.
         UnsupportedEncodingError: a Content-Encoding other than gzip, zstd and identity.
         MalformedBodyError: the bytes are not in the encoding that the header claims.
+        ClientGoneError: the client closed the connection.
     """
+    # The server has already refused a length that is no number.
+    _check_size(int(headers.get(b"content-length", 0)), max_bytes)
     parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
+    size, is_complete = 0, False
+    while not is_complete:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        part = message.get("body", b"")
         size += len(part)
         _check_size(size, max_bytes)
         parts.append(part)
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    return decode_body(b"".join(parts), encoding, max_bytes)
+        is_complete = not message.get("more_body", False)
+    body = parts[0] if len(parts) == 1 else b"".join(parts)
+    encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+    return decode_body(body, encoding, max_bytes)
 
 
 def decode_body(body: bytes, encoding: str, max_bytes: int) -> bytes:

@@ -3,13 +3,24 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import redis.asyncio
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
 from psycopg_pool import AsyncConnectionPool
 
 from ingest_api.auth import ApiKey, KeyRing, Scope, presented_key
+from ingest_api.errors import BadParameterError
+from ingest_api.limits import Limiter
+from ingest_api.metrics import Metrics
 from ingest_api.settings import Settings
-from ingest_api.stream import EventStreamWriter
+from ingest_api.stream import AsyncClient, EventStreamWriter
+
+# They document the two ways to present a key; `presented_key` reads it.
+BEARER = HTTPBearer(
+    scheme_name="bearer", auto_error=False, description="`Authorization: Bearer llms_...`"
+)
+KEY_HEADER = APIKeyHeader(
+    name="X-API-Key", scheme_name="api_key", auto_error=False, description="`X-API-Key: llms_...`"
+)
 
 
 @dataclass(frozen=True)
@@ -17,10 +28,12 @@ class Services:
     """What one API process holds open."""
 
     settings: Settings
-    client: redis.asyncio.Redis
+    client: AsyncClient
     pool: AsyncConnectionPool[Any]
     keys: KeyRing
     writer: EventStreamWriter
+    limiter: Limiter
+    metrics: Metrics
 
 
 def get_services(request: Request) -> Services:
@@ -38,10 +51,35 @@ class RequireKey:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
 
-    async def __call__(self, request: Request, services: ServicesDep) -> ApiKey:
-        """The key of this request; errors as in `KeyRing.find`."""
-        return await services.keys.find(presented_key(request.headers), self.scope)
+    async def __call__(
+        self,
+        request: Request,
+        services: ServicesDep,
+        _bearer: Annotated[object, Security(BEARER)],
+        _key_header: Annotated[object, Security(KEY_HEADER)],
+    ) -> ApiKey:
+        """The key of this request.
+
+        Raises:
+            BadParameterError: the query has a parameter that the route does not know.
+            Problem: as in `KeyRing.find`.
+        """
+        presented = presented_key(dict(request.scope["headers"]))
+        key = await services.keys.find(presented, self.scope)
+        _refuse_unknown_parameters(request)
+        return key
 
 
-IngestKeyDep = Annotated[ApiKey, Depends(RequireKey("ingest"))]
+def _refuse_unknown_parameters(request: Request) -> None:
+    """Refuse a misspelt filter instead of ignoring it."""
+    path = request.app.openapi()["paths"].get(request.scope["route"].path, {})
+    parameters = path.get(request.method.lower(), {}).get("parameters", [])
+    known = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
+    if unknown := sorted(set(request.query_params) - known):
+        words = f"is none of {', '.join(sorted(known))}" if known else "the path has no parameters"
+        found = [{"field": name, "reason": words} for name in unknown]
+        raise BadParameterError(f"{', '.join(unknown)}: {words}", extra={"errors": found})
+
+
 ReadKeyDep = Annotated[ApiKey, Depends(RequireKey("read"))]
+AdminKeyDep = Annotated[ApiKey, Depends(RequireKey("admin"))]

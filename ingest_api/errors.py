@@ -9,10 +9,14 @@ Problem
 ├── BodyTooLargeError         413  more bytes or events than one request may carry
 ├── UnsupportedEncodingError  415  a Content-Encoding other than gzip, zstd and identity
 ├── RejectedEventsError       422  not one event was acceptable
-├── BadParameterError         422  a query parameter is wrong
+├── BadParameterError         422  a parameter of the query or the body is wrong
+├── RateLimitedError          429  the key sends faster than it may
+├── QuotaExceededError        429  the project has had its events of this day
+├── InternalError             500  a fault of the server; the request id finds it in the log
 └── UnavailableError          503  the event was not stored: send it again after `Retry-After`
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -28,38 +32,41 @@ class Problem(Exception):  # noqa: N818 - the name RFC 9457 gives it
         detail: What is wrong and what to do, in a sentence.
         extra: Further members of the answer, such as `errors`.
         headers: Headers of the answer, such as `Retry-After`.
+        example: A `detail` for the documents.
     """
 
     status: int
     type: str
     title: str
+    example: str
 
     def __init__(
         self,
         detail: str,
         *,
         extra: dict[str, Any] | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.extra = extra or {}
         self.headers = headers or {}
 
-    def body(self) -> dict[str, Any]:
+    def body(self, request_id: str) -> dict[str, Any]:
         """The members of the problem document."""
         return {
             "type": PROBLEM_TYPE_PREFIX + self.type,
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
+            "request_id": request_id,
             **self.extra,
         }
 
-    def response(self) -> Response:
+    def response(self, request_id: str) -> Response:
         """The answer that carries the problem."""
         return Response(
-            msgspec.json.encode(self.body()),
+            msgspec.json.encode(self.body(request_id)),
             status_code=self.status,
             media_type="application/problem+json",
             headers=self.headers,
@@ -70,12 +77,14 @@ class MalformedBodyError(Problem):
     """The body is no JSON, or not in the encoding that it claims."""
 
     status, type, title = 400, "malformed-body", "The body cannot be read"
+    example = "The body is not valid JSON: JSON is malformed: expected '}' (byte 41)"
 
 
 class UnauthorizedError(Problem):
     """No key, or one that is unknown, expired or revoked."""
 
     status, type, title = 401, "unauthorized", "A valid API key is needed"
+    example = "The API key is unknown, expired or revoked."
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
@@ -85,30 +94,35 @@ class ForbiddenError(Problem):
     """The key lacks the scope."""
 
     status, type, title = 403, "forbidden", "The key lacks a scope"
+    example = "The API key lacks the scope `ingest`."
 
 
 class NotFoundError(Problem):
     """No such path."""
 
     status, type, title = 404, "not-found", "There is nothing at this path"
+    example = "See /docs for the paths and their methods."
 
 
 class MethodNotAllowedError(Problem):
     """The path answers to another method."""
 
     status, type, title = 405, "method-not-allowed", "The path answers to another method"
+    example = "This path answers to POST."
 
 
 class BodyTooLargeError(Problem):
     """More bytes or events than one request may carry."""
 
     status, type, title = 413, "body-too-large", "The request is too large"
+    example = "The request has 1200 events and may have 1000: send several requests."
 
 
 class UnsupportedEncodingError(Problem):
     """A Content-Encoding that is not understood."""
 
     status, type, title = 415, "unsupported-encoding", "The content encoding is not supported"
+    example = "Send the body as gzip, zstd or identity."
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"Accept-Encoding": "gzip, zstd, identity"})
@@ -118,18 +132,42 @@ class RejectedEventsError(Problem):
     """Not one event was acceptable."""
 
     status, type, title = 422, "rejected-events", "No event was accepted"
+    example = "No event was accepted: mend each as `rejected` says."
 
 
 class BadParameterError(Problem):
-    """A query parameter is wrong."""
+    """A parameter of the query or the body is wrong."""
 
-    status, type, title = 422, "bad-parameter", "A query parameter is wrong"
+    status, type, title = 422, "bad-parameter", "A parameter is wrong"
+    example = "limit: Input should be less than or equal to 500"
+
+
+class RateLimitedError(Problem):
+    """The key sends faster than it may."""
+
+    status, type, title = 429, "rate-limited", "The key sends too fast"
+    example = "The key may send 100 events per second: send again after `Retry-After` seconds."
+
+
+class QuotaExceededError(Problem):
+    """The project has had its events of this day."""
+
+    status, type, title = 429, "quota-exceeded", "The project's daily quota is used up"
+    example = "The project may send 100000 events per UTC day: send again tomorrow."
+
+
+class InternalError(Problem):
+    """A fault of the server; the request id finds it in the log."""
+
+    status, type, title = 500, "internal-error", "The server failed"
+    example = "Report `request_id` to the operator; send the events again with the same ids."
 
 
 class UnavailableError(Problem):
-    """The event was not stored."""
+    """Redis or the database is away or full; an event was not stored."""
 
-    status, type, title = 503, "unavailable", "Not stored: send it again later"
+    status, type, title = 503, "unavailable", "Not available: try again later"
+    example = "The event buffer: 200000 entries wait to be loaded"
 
     def __init__(self, detail: str, retry_after_seconds: int = 2) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
@@ -145,5 +183,8 @@ PROBLEMS: tuple[type[Problem], ...] = (
     UnsupportedEncodingError,
     RejectedEventsError,
     BadParameterError,
+    RateLimitedError,
+    QuotaExceededError,
+    InternalError,
     UnavailableError,
 )

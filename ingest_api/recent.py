@@ -7,6 +7,9 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from psycopg import sql
+from pydantic import BaseModel
+
+from ingest_api.events import ServiceTier, UsageSemantics, UsageSource
 
 
 class BadCursorError(ValueError):
@@ -41,14 +44,74 @@ select {columns} from raw.llm_events
 where {conditions}
 order by started_at desc, event_id desc limit %(limit)s
 """)
-COLUMNS = (
-    "event_id", "provider_name", "request_model", "response_model", "operation_name",
-    "started_at", "ended_at", "duration_seconds", "time_to_first_chunk_seconds", "is_stream",
-    "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_write_input_tokens",
-    "reasoning_output_tokens", "usage_details", "usage_source", "usage_semantics",
-    "service_tier", "error_type", "http_status_code", "user_id", "conversation_id", "trace_id",
-    "environment", "service_name", "tags", "received_at", "loaded_at",
-)  # fmt: skip
+
+
+class RecentEvent(BaseModel):
+    """A loaded event without prompts and completions; its fields are those of the contract."""
+
+    event_id: UUID
+    provider_name: str
+    request_model: str | None
+    response_model: str | None
+    operation_name: str
+    started_at: datetime
+    ended_at: datetime | None
+    duration_seconds: float | None
+    time_to_first_chunk_seconds: float | None
+    is_stream: bool | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_input_tokens: int | None
+    cache_write_input_tokens: int | None
+    reasoning_output_tokens: int | None
+    usage_details: dict[str, Any] | None
+    usage_source: UsageSource
+    usage_semantics: UsageSemantics
+    service_tier: ServiceTier | None
+    error_type: str | None
+    http_status_code: int | None
+    user_id: str | None
+    conversation_id: str | None
+    trace_id: str | None
+    environment: str | None
+    service_name: str | None
+    tags: dict[str, str] | None
+    received_at: datetime
+    loaded_at: datetime
+
+
+COLUMNS = tuple(RecentEvent.model_fields)
+EXAMPLE_RECENT_EVENT: dict[str, Any] = {
+    "event_id": "01939b2e-7c9a-7d0e-9d55-0c2f1f2f6a10",
+    "provider_name": "openai",
+    "request_model": "gpt-4o-mini",
+    "response_model": "gpt-4o-mini-2024-07-18",
+    "operation_name": "chat",
+    "started_at": "2026-11-23T10:00:00Z",
+    "ended_at": "2026-11-23T10:00:01.42Z",
+    "duration_seconds": 1.42,
+    "time_to_first_chunk_seconds": 0.31,
+    "is_stream": True,
+    "input_tokens": 1200,
+    "output_tokens": 300,
+    "cache_read_input_tokens": 1024,
+    "cache_write_input_tokens": 0,
+    "reasoning_output_tokens": 0,
+    "usage_details": {"prompt_tokens": 1200, "completion_tokens": 300},
+    "usage_source": "provider",
+    "usage_semantics": "inclusive",
+    "service_tier": "default",
+    "error_type": "timeout",
+    "http_status_code": 200,
+    "user_id": "user-42",
+    "conversation_id": "conversation-7",
+    "trace_id": "5b8efff798038103d269b633813fc60c",
+    "environment": "production",
+    "service_name": "assistant",
+    "tags": {"team": "search"},
+    "received_at": "2026-11-23T10:00:01.5Z",
+    "loaded_at": "2026-11-23T10:00:03Z",
+}
 
 
 def recent_query(

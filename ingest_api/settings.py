@@ -4,12 +4,21 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ingest_api.stream import MAX_SHARDS
 
 
 class SettingsError(ValueError):
     """A setting is missing or wrong; the message names the variable and the fix."""
+
+
+def _split(value: object) -> object:
+    """A comma-separated text as its parts."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 class Settings(BaseSettings):
@@ -41,8 +50,18 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         5 * 1024 * 1024, ge=1024, description="Bytes of a request body once decoded, at most."
     )
+    stream_shards: int = Field(
+        1, ge=1, le=MAX_SHARDS, description="Streams that the projects are spread over."
+    )
     max_stream_entries: int = Field(
-        200_000, ge=1, description="Entries in the stream above which the API answers 503."
+        200_000, ge=1, description="Entries of a shard above which the API answers 503."
+    )
+    max_redis_memory_bytes: int = Field(
+        1024**3, ge=1, description="Memory that Redis uses above which the API answers 503."
+    )
+    redis_cluster: bool = Field(False, description="Whether Redis is a cluster.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), description="Origins whose pages may call the API, comma-separated; `*` is all."
     )
     durability: Annotated[str, Field(pattern="^(require|warn)$")] = Field(
         "warn", description="`require`: refuse to start on a Redis that can lose writes."

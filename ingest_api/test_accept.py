@@ -16,6 +16,7 @@ GOOD = {
     "started_at": "2026-11-23T10:00:00Z",
     "usage_details": {"prompt_tokens": 1.10},
 }
+WITHOUT_USAGE = {name: value for name, value in GOOD.items() if name != "usage_details"}
 
 BAD_EVENTS = [
     ({"provider_name": None}, "provider_name"),
@@ -100,8 +101,61 @@ def test_lines_are_events_and_blank_lines_are_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"[", b"[1", b'"x"', b"\xff\xfe", b"[{}]garbage", b'[{"a":"\\ud800"}]']
+    "broken",
+    [rb'"\ud800"', rb'"\udc00\ud800"', b'"\xff"', b'"\xed\xa0\x80"', b'"', b"nul", b"1e999"],
 )
+def test_an_event_of_broken_text_costs_its_neighbours_nothing(broken: bytes) -> None:
+    good = json.dumps(GOOD).encode()
+    bad = good[:-1] + b', "user_id": ' + broken + b"}"
+    lines = accept_lines(b"\n".join([good, bad, good]), NOW, 10)
+    assert (len(lines.ids), [r.index for r in lines.rejected]) == (2, [1])
+    if broken.endswith(b'"') and len(broken) > 1:
+        array = accept_batch(b" [ " + b" , ".join([good, bad, good]) + b"\n]\n", NOW, 10)
+        assert (len(array.ids), [r.index for r in array.rejected]) == (2, [1])
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        b'{"a": "\xff"}',
+        rb'{"a": "\ud800"}',
+        b'{"a": 1e309}',
+        b'{"a": 1e-400}',
+        b'{"a": ' + b"9" * 400 + b"}",
+        b'{"a": ' * 101 + b"1" + b"}" * 101,
+        b'{"a": ' * 5000 + b"1" + b"}" * 5000,
+    ],
+)
+def test_usage_that_no_reader_gets_back_is_refused(usage: bytes) -> None:
+    body = json.dumps(WITHOUT_USAGE).encode()[:-1] + b', "usage_details": ' + usage + b"}"
+    batch = accept_lines(body, NOW, 10)
+    assert batch.ids == []
+    assert batch.rejected[0].field in {"usage_details", ""}
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        b'{"a": 1e308, "b": 5e-324, "c": 0e999, "d": -1.5E+2}',
+        rb'{"a": "1e999", "b": "[[[[", "c": "\\"}',
+        b'{"a": ' * 100 + b"1" + b"}" * 100,
+        b'{"a": [' + b"[]," * 200 + b"1]}",
+    ],
+)
+def test_odd_usage_is_kept_verbatim(usage: bytes) -> None:
+    body = json.dumps(WITHOUT_USAGE).encode()[:-1] + b', "usage_details": ' + usage + b"}"
+    batch = accept_event(body, NOW)
+    assert batch.rejected == []
+    assert usage in batch.payload
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{}", b"[", b"[1", b'"x"', b"\xff\xfe", b"[{}]garbage", b'[{"a":"\\ud800"}',
+        b'[{"a":"\\ud800"}] x', b'[{"a":"\\ud800"} {}]', b'[{"a":"\\ud800"},]', b"[" * 100_000,
+    ],
+)  # fmt: skip
 def test_a_body_that_is_no_array_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedBodyError):
         accept_batch(body, NOW, 10)

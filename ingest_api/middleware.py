@@ -1,0 +1,93 @@
+"""What every request passes: an id, a stopwatch, and an answer to what nobody expected."""
+
+import itertools
+import logging
+import re
+import secrets
+import traceback
+from collections.abc import Awaitable, Iterator
+from time import perf_counter
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ingest_api.errors import InternalError
+from ingest_api.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+# What nginx notes for a client that went away before its answer.
+CLIENT_CLOSED_REQUEST: Final = 499
+REQUEST_ID: Final = "llmscope.request_id"
+_SANE_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+def request_id(scope: Scope) -> str:
+    """The id of the request behind `scope`."""
+    found: str = scope[REQUEST_ID]
+    return found
+
+
+class Observer:
+    """ASGI middleware: gives each request an id, measures it, and answers what nobody expected.
+
+    An id that the client sent as `X-Request-Id` is taken over where it is of 1 to 128 letters,
+    digits, dots, underscores and hyphens.
+
+    Of an unexpected exception the log gets the place and the kind. It does not get the message,
+    which may quote an event.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+        self._new_ids = _request_ids()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; observe its answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started_at = perf_counter()
+        identity = _presented_id(scope) or next(self._new_ids)
+        scope[REQUEST_ID] = identity.decode()
+        status = CLIENT_CLOSED_REQUEST
+
+        def send_observed(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", identity)]
+            return send(message)
+
+        try:
+            await self.app(scope, receive, send_observed)
+        except Exception as error:
+            logger.error("request %s failed: %s", request_id(scope), describe(error))
+            # Once an answer has begun the server can only close the connection, and does.
+            if status == CLIENT_CLOSED_REQUEST:
+                response = InternalError(InternalError.example).response(request_id(scope))
+                await response(scope, receive, send_observed)
+        finally:
+            self.metrics.observe_request(scope, status, perf_counter() - started_at)
+
+
+def _presented_id(scope: Scope) -> bytes | None:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            return value if _SANE_REQUEST_ID.fullmatch(value) else None
+    return None
+
+
+def _request_ids() -> Iterator[bytes]:
+    """Ids that no other process makes: 64 random bits of this process and a running number."""
+    prefix = secrets.token_hex(8).encode()
+    return (b"%b-%d" % (prefix, number) for number in itertools.count())
+
+
+def describe(error: BaseException) -> str:
+    """Kind and stack of an exception and of what caused it, without any message."""
+    cause = error.__cause__ or error.__context__
+    before = f"{describe(cause)}\ncaused " if cause else ""
+    stack = "".join(traceback.format_tb(error.__traceback__)).rstrip()
+    return f"{before}{type(error).__qualname__}\n{stack}"
