@@ -1,7 +1,6 @@
 """Fixtures for all tests: real PostgreSQL, real Redis, and the real platform."""
 
 import itertools
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +12,10 @@ import redis
 
 from ingest_api.database.migrate import migrate
 from tests.running import RunningPlatform, run_platform
+from tests.traffic import corpus
 from tests.webhook import WebhookServer
 
 _numbers = itertools.count(1)
-
-
-def corpus() -> Path:
-    """Folder of the real data that some tests use."""
-    default = Path(__file__).resolve().parent.parent / "shared" / "data"
-    return Path(os.environ.get("LLMSCOPE_CORPUS", default))
 
 
 @pytest.fixture(scope="session")

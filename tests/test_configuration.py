@@ -24,7 +24,7 @@ BEFORE_DOTENV = {"LLMSCOPE_DEBIAN_MIRROR"}
 
 def names_in_code() -> set[str]:
     """Every LLMSCOPE_ variable that a source file names."""
-    folders = ("ingest_api", "orchestration", "deploy/local")
+    folders = ("ingest_api", "orchestration", "cli", "deploy/local")
     files = [f for folder in folders for f in (ROOT / folder).rglob("*.py")]
     text = "\n".join(f.read_text() for f in files if not f.name.startswith("test_"))
     return set(re.findall(r"LLMSCOPE_[A-Z][A-Z_]+[A-Z]", text))
