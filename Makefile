@@ -1,7 +1,7 @@
 # Everything a newcomer and CI need. `make` alone lists it.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down reset status logs psql test lint docs lock demo demo-remove bench-idle
+.PHONY: help setup setup-dev up down reset status logs psql test lint docs lock demo demo-remove bench-idle bench-ingest kill-test bench-otlp
 
 # The system's Python that makes .venv: 3.11, 3.12 or 3.13.
 PYTHON ?= python3
@@ -73,3 +73,12 @@ demo-remove: ## Remove everything that the demo sent
 bench-idle: ## Measure what the running platform uses while nothing arrives
 	$(NEEDS_SETUP)
 	@.venv/bin/python -m benchmarks.idle
+
+bench-ingest: setup-dev ## Measure ingestion against bare COPY and a bare handler, 6 minutes
+	@.venv/bin/python -m benchmarks.ingest $(ARGS)
+
+kill-test: setup-dev ## Kill processes, fill disks, lose databases under 5,000 events/s, 10 minutes
+	@.venv/bin/python -m tests.kills $(ARGS)
+
+bench-otlp: setup-dev ## Compare recorded OTLP requests with the truth, and measure their mapping, 1 minute
+	@.venv/bin/python -m benchmarks.otlp

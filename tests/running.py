@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import httpx
 import psycopg
@@ -76,14 +77,50 @@ class RunningPlatform:
         """The key that the first start seeded."""
         return (self.home / "api_key").read_text().strip()
 
-    def query(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Rows of one statement."""
         with psycopg.connect(self.database_url) as connection:
             return connection.execute(statement, parameters).fetchall()
 
-    def kill(self, process: str) -> None:
-        """SIGKILL one process; its supervisor starts it again."""
-        os.kill(int((self.home / "run" / f"{process}.pid").read_text()), signal.SIGKILL)
+    def pid(self, process: str) -> int | None:
+        """The pid of a process; None while its supervisor waits before the next start."""
+        try:
+            pid = int((self.home / "run" / f"{process}.pid").read_text())
+            parent = _parent(pid)
+            command = Path(f"/proc/{parent}/cmdline").read_text()
+        except (OSError, ValueError):
+            return None
+        # The pid of one that has ended may belong to a stranger by now.
+        return pid if "deploy.local.supervise" in command else None
+
+    def kill(self, process: str, how: signal.Signals = signal.SIGKILL) -> bool:
+        """Signal one process; whether it was there. Its supervisor starts it again."""
+        pid = self.pid(process)
+        if pid is not None:
+            os.kill(pid, how)
+        return pid is not None
+
+    def supervisor_pid(self, process: str) -> int:
+        """The pid of what starts a process again.
+
+        Raises:
+            AssertionError: the process does not run just now.
+        """
+        pid = self.pid(process)
+        assert pid is not None, f"{process} does not run"
+        return _parent(pid)
+
+    @contextmanager
+    def hold_down(self, process: str) -> Iterator[None]:
+        """Kill a process and its children; it starts again when the context ends."""
+        supervisor, pid = self.supervisor_pid(process), self.pid(process)
+        assert pid is not None
+        os.kill(supervisor, signal.SIGSTOP)
+        try:
+            os.killpg(pid, signal.SIGKILL)
+            yield
+        finally:
+            os.kill(supervisor, signal.SIGCONT)
 
     def run_command(self, *command: str, timeout: float = 300) -> str:
         """Output of a command in the environment of the processes.
@@ -102,6 +139,18 @@ class RunningPlatform:
         """An HTTP client that carries the key."""
         headers = {"Authorization": f"Bearer {self.api_key}"}
         return httpx.Client(base_url=self.api_url, headers=headers, timeout=20)
+
+
+def _parent(pid: int) -> int:
+    """The parent of a process that lives.
+
+    Raises:
+        ProcessLookupError: it is gone, or dead and not yet waited for.
+    """
+    state, parent = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[:2]
+    if state == "Z":
+        raise ProcessLookupError(pid)
+    return int(parent)
 
 
 @contextmanager

@@ -1,111 +1,101 @@
-"""Every process killed once while real traffic arrives: nothing is lost, nothing doubled."""
+"""Every process killed while real traffic arrives: nothing is lost, nothing doubled.
 
-import csv
-import time
-from concurrent.futures import ThreadPoolExecutor
+The long form, with more kills and named disasters, is `make kill-test`.
+"""
+
+import asyncio
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
-from uuid import NAMESPACE_URL, uuid5
+from random import Random
+from time import monotonic
 
-import httpx
+import psycopg
 import pytest
 
+from deploy.local.environment import without_driver
+from tests.kills.batches import BATCH_EVENTS
+from tests.kills.disturbances import VICTIMS, Disturber
+from tests.kills.experiment import run_experiment
+from tests.kills.oracle import find_wrong_tokens, read_rows
 from tests.running import RunningPlatform, wait_until
+from tests.traffic import TRACE_CALLS, Traffic, corpus, read_call_sizes
 
-TRACE_ROWS = 19_366
-BATCH_EVENTS = 50
-SENDERS = 4
-MODELS = (
-    ("openai", "gpt-4o-mini"),
-    ("anthropic", "claude-sonnet-4-5"),
-    ("mistral_ai", "codestral-latest"),
-)
-VICTIMS = ("api", "code_server", "redis")
-RETRYABLE = {429, 500, 502, 503, 504}
-
-
-MOVED_TO = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=20)
+# The trace in 20 s, so that the loader dies with entries half done.
+EVENTS_PER_SECOND = 1_000
+GAPS_SECONDS = (2.0, 5.0)
+# Builds start at most once a minute, and a build takes 8 s at least: one that has just started is
+# still at work when it is killed.
+BUILD_SECONDS = 300.0
+JUST_STARTED = """
+select run_id from runs where pipeline_name = 'build_marts_job' and status = 'STARTED'
+and start_time > extract(epoch from now()) - 3
+"""
 
 
-def read_trace(path: Path) -> list[dict[str, Any]]:
-    """The Azure trace as events: model and user by a fixed rule, its hour moved to the last day."""
-    with path.open() as file:
-        return [make_event(number, row) for number, row in enumerate(csv.DictReader(file))]
-
-
-def make_event(number: int, row: dict[str, str]) -> dict[str, Any]:
-    started = datetime.fromisoformat(row["TIMESTAMP"][:26]).replace(tzinfo=UTC)
-    begin = started.replace(minute=0, second=0, microsecond=0)
-    provider, model = MODELS[number % len(MODELS)]
-    return {
-        "event_id": str(uuid5(NAMESPACE_URL, f"azure-llm-2023/{number}")),
-        "provider_name": provider,
-        "request_model": model,
-        "started_at": (MOVED_TO + (started - begin)).isoformat(),
-        "input_tokens": int(row["ContextTokens"]),
-        "output_tokens": int(row["GeneratedTokens"]),
-        "user_id": f"user-{number % 97}",
-        "tags": {"trace": "azure-llm-2023"},
-    }
-
-
-def send_until_acknowledged(client: httpx.Client, batch: list[dict[str, Any]]) -> int:
-    """Send as an SDK would: the same batch again until it is acknowledged. Number of tries."""
-    for attempt in range(1, 1000):
-        try:
-            answer = client.post("/api/v1/events/ingest/batch", json=batch)
-        except httpx.TransportError:
-            time.sleep(0.2)
-            continue
-        if answer.status_code == 202:
-            assert len(answer.json()["accepted"]) == len(batch)
-            return attempt
-        assert answer.status_code in RETRYABLE, answer.text
-        time.sleep(0.2)
-    raise AssertionError("never acknowledged")
-
-
-@pytest.mark.timeout(900)
-def test_the_trace_survives_a_kill_of_each_process(
-    platform: RunningPlatform, corpus_path: Path
-) -> None:
-    trace = read_trace(corpus_path / "azure-llm-2023" / "AzureLLMInferenceTrace_conv.csv")
-    batches = [trace[n : n + BATCH_EVENTS] for n in range(0, len(trace), BATCH_EVENTS)]
-    progress = iter(range(len(batches)))
-    kills = {len(batches) * (n + 1) // 5: victim for n, victim in enumerate(VICTIMS)}
-
-    def send(batch: list[dict[str, Any]]) -> int:
-        if victim := kills.get(next(progress)):
-            platform.kill(victim)
-        # Spread over half a minute, so that the loader dies with entries half done.
-        time.sleep(0.25)
-        return send_until_acknowledged(client, batch)
-
-    with platform.client() as client, ThreadPoolExecutor(SENDERS) as senders:
-        attempts = sum(senders.map(send, batches))
-    assert attempts > len(batches), "the kills went unnoticed: they test nothing"
-    wait_until(lambda: platform.query(SUMS)[0][0] == len(trace), "every event is a row", 120)
-    expected = (
-        TRACE_ROWS,
-        TRACE_ROWS,
-        sum(event["input_tokens"] for event in trace),
-        sum(event["output_tokens"] for event in trace),
+@pytest.mark.timeout(1800)
+def test_the_trace_survives_a_kill_of_each_process(platform: RunningPlatform) -> None:
+    begin = datetime.now(UTC) - timedelta(hours=20)
+    traffic = Traffic(0x7ACE, read_call_sizes(corpus()), begin, EVENTS_PER_SECOND)
+    disturber = Disturber(platform, Random(1))
+    killed_builds: list[str] = []
+    outcome = run_experiment(
+        platform,
+        traffic,
+        disturber,
+        kill_everything(disturber, killed_builds),
+        least_batches=-(-TRACE_CALLS // BATCH_EVENTS),
     )
-    assert platform.query(SUMS) == [expected]
-    # A build that died with the code server is noticed by Dagster's run monitoring within 120 s,
-    # tried again a minute later, and takes two minutes on a busy machine.
-    wait_until(lambda: platform.query(MARTS_SUMS) == [expected], "the marts have caught up", 480)
+    assert outcome.verdict.problems == []
+    assert set(disturber.kills) == set(VICTIMS)
+    assert outcome.tally.retries > 0, "the kills went unnoticed: they test nothing"
+    assert outcome.tally.rejected > 0
+    assert outcome.verdict.letters > 0
+    # Dagster's run monitoring closes the dead build, and the sensor asks for the next one.
+    wait_until(
+        lambda: status_of(platform, killed_builds[0]) == "FAILURE", "the dead build failed", 240, 1
+    )
+    expected = outcome.verdict.rows
+    wait_until(lambda: call_count(platform, traffic) == expected, "the marts catch up", 600, 1)
+    calls = read_rows(platform, "marts.fct_llm_calls", traffic)
+    assert len(calls) == expected
+    assert find_wrong_tokens(calls, traffic) == set()
 
 
-SUMS = """
-select count(*), count(distinct event_id), sum(input_tokens)::bigint, sum(output_tokens)::bigint
-from raw.llm_events where tags ->> 'trace' = 'azure-llm-2023'
-"""
-MARTS_SUMS = """
-select count(*), count(distinct calls.event_id), sum(calls.input_tokens)::bigint,
-    sum(calls.output_tokens)::bigint
-from marts.fct_llm_calls as calls
-join raw.llm_events as events using (project_id, event_id, started_at)
-where events.tags ->> 'trace' = 'azure-llm-2023'
-"""
+async def kill_everything(disturber: Disturber, killed_builds: list[str]) -> None:
+    """The code server while it builds the marts, then the others."""
+    killed_builds.append(await next_build(disturber.platform))
+    await disturber.kill("code_server")
+    others = [name for name in VICTIMS if name != "code_server"]
+    await disturber.kill_at_random(len(others), GAPS_SECONDS, others)
+
+
+async def next_build(platform: RunningPlatform) -> str:
+    """The id of a build that has just started; the events that arrive cause it."""
+    deadline = monotonic() + BUILD_SECONDS
+    while monotonic() < deadline:
+        if found := query_dagster(platform, JUST_STARTED):
+            return found
+        await asyncio.sleep(0.2)
+    raise AssertionError(f"no build started within {BUILD_SECONDS:g} s")
+
+
+def status_of(platform: RunningPlatform, run_id: str) -> str | None:
+    """What Dagster says of a run."""
+    return query_dagster(platform, "select status from runs where run_id = %s", run_id)
+
+
+def query_dagster(platform: RunningPlatform, statement: str, *parameters: str) -> str | None:
+    """The first value, None without a row."""
+    url = without_driver(platform.environment["DAGSTER_DATABASE_URL"])
+    with psycopg.connect(url) as connection:
+        row = connection.execute(statement, parameters).fetchone()
+    return None if row is None else str(row[0])
+
+
+def call_count(platform: RunningPlatform, traffic: Traffic) -> int:
+    """Calls of this traffic in the marts; 0 while the first build has not made them."""
+    if platform.query("select to_regclass('marts.fct_llm_calls')") == [(None,)]:
+        return 0
+    ((count,),) = platform.query(
+        "select count(*) from marts.fct_llm_calls where tags ->> 'run' = %s", traffic.name
+    )
+    return int(count)
