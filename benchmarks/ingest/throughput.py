@@ -90,10 +90,10 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def bare_server() -> Iterator[Server]:
-    """The bare handler, in a process of its own."""
+def bare_server(kind: str) -> Iterator[Server]:
+    """A bare handler, `asgi` or `fastapi`, in a process of its own."""
     port = free_port_base()
-    command = [sys.executable, "-m", "benchmarks.ingest.bare", str(port)]
+    command = [sys.executable, "-m", "benchmarks.ingest.bare", str(port), kind]
     process = subprocess.Popen(command, cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
 
@@ -122,7 +122,8 @@ def run(rounds: int = ROUNDS) -> Iterator[Figure]:
     with (
         tempfile.TemporaryDirectory() as folder,
         run_platform(Path(folder) / "home", ["postgres", "redis", "api"], HIGH_LIMITS) as platform,
-        bare_server() as bare,
+        bare_server("asgi") as bare,
+        bare_server("fastapi") as framework,
     ):
         switch_limits_on(platform)
         pids = [platform.pid(name) for name in ("api", "redis")]
@@ -131,42 +132,61 @@ def run(rounds: int = ROUNDS) -> Iterator[Figure]:
             bodies = Path(folder) / "bodies"
             wrk.write_bodies(make_bodies(load.body_count, load.batch_events), bodies)
             api.measure(load, bodies, KEYS_ARE_FRESH_SECONDS)
-            bare.measure(load, bodies, WARM_UP_SECONDS)
-            yield from compare(platform, api, bare, load, bodies, rounds)
+            for server in (bare, framework):
+                server.measure(load, bodies, WARM_UP_SECONDS)
+            yield from compare(platform, (api, bare, framework), load, bodies, rounds)
 
 
 def compare(
-    platform: RunningPlatform, api: Server, bare: Server, load: Load, bodies: Path, rounds: int
+    platform: RunningPlatform,
+    servers: tuple[Server, Server, Server],
+    load: Load,
+    bodies: Path,
+    rounds: int,
 ) -> Iterator[Figure]:
-    """The servers in turns, and what comes of it."""
-    ours, theirs = [], []
+    """The API, a bare ASGI handler and a bare FastAPI handler in turns, and what comes of it."""
+    found: tuple[list[Round], list[Round], list[Round]] = ([], [], [])
     for _ in range(rounds):
         with redis.Redis.from_url(platform.redis_url) as client:
             client.flushdb()
-        ours.append(api.measure(load, bodies, SECONDS))
-        theirs.append(bare.measure(load, bodies, SECONDS))
-    yield from figures(load, ours, theirs)
+        for server, its_rounds in zip(servers, found, strict=True):
+            its_rounds.append(server.measure(load, bodies, SECONDS))
+    yield from figures(load, *found)
 
 
-def figures(load: Load, ours: list[Round], theirs: list[Round]) -> Iterator[Figure]:
-    """Rates, their ratio, and the CPU time behind them."""
-    rate = median(r.requests_per_second for r in ours)
-    bare_rate = median(r.requests_per_second for r in theirs)
-    found = ratio([r.requests_per_second for r in ours], [r.requests_per_second for r in theirs])
+def figures(
+    load: Load, ours: list[Round], asgi: list[Round], framework: list[Round]
+) -> Iterator[Figure]:
+    """Rates, their ratios, and the CPU time behind them."""
     name = f"API, {load.name}"
     if load.batch_events:
-        events_per_second = rate * load.batch_events
+        events_per_second = _rate(ours) * load.batch_events
         yield at_least(f"{name}: events/s", events_per_second, LEAST_BATCH_EVENTS_PER_SECOND)
-        yield Figure(f"{name}: share of the bare handler's rate", f"{found:.2f}")
     else:
-        yield Figure(f"{name}: requests/s", f"{rate:,.0f}")
+        yield Figure(f"{name}: requests/s", f"{_rate(ours):,.0f}")
         yield at_least(
-            f"{name}: share of the bare handler's rate", found, LEAST_SINGLE_RATIO, ".2f"
-        )
-    yield Figure(f"bare handler, {load.name}: requests/s", f"{bare_rate:,.0f}")
-    api, redis_server = (median(r.cpu_us_per_request[n] for r in ours) for n in (0, 1))
-    bare = median(r.cpu_us_per_request[0] for r in theirs)
+            f"{name}: share of a bare FastAPI handler's rate",
+            _share(ours, framework), LEAST_SINGLE_RATIO, ".2f",
+        )  # fmt: skip
+        yield at_least(
+            f"{name}: share of a bare ASGI handler's rate",
+            _share(ours, asgi), LEAST_SINGLE_RATIO, ".2f",
+        )  # fmt: skip
     yield Figure(
-        f"processor time of a request, {load.name}: API + Redis, bare handler",
-        f"{api:,.0f} + {redis_server:,.0f} µs, {bare:,.0f} µs",
+        f"bare FastAPI, bare ASGI handler, {load.name}: requests/s",
+        f"{_rate(framework):,.0f}, {_rate(asgi):,.0f}",
     )
+    api, redis_server = (median(r.cpu_us_per_request[n] for r in ours) for n in (0, 1))
+    bare = [median(r.cpu_us_per_request[0] for r in rounds) for rounds in (framework, asgi)]
+    yield Figure(
+        f"processor time of a request, {load.name}: API + Redis, bare FastAPI, bare ASGI",
+        f"{api:,.0f} + {redis_server:,.0f} µs, {bare[0]:,.0f} µs, {bare[1]:,.0f} µs",
+    )
+
+
+def _rate(rounds: list[Round]) -> float:
+    return median(r.requests_per_second for r in rounds)
+
+
+def _share(ours: list[Round], theirs: list[Round]) -> float:
+    return ratio([r.requests_per_second for r in ours], [r.requests_per_second for r in theirs])
