@@ -30,7 +30,7 @@ from ingest_api.metrics import Metrics
 from ingest_api.middleware import CLIENT_CLOSED_REQUEST, Observer, request_id
 from ingest_api.openapi import DESCRIPTION, TAGS, complete
 from ingest_api.reports import ReportSite
-from ingest_api.routes import dead_letters, events, health, metrics
+from ingest_api.routes import dead_letters, events, health, metrics, otlp
 from ingest_api.settings import Settings, SettingsError
 from ingest_api.stream import (
     EventStreamWriter,
@@ -91,6 +91,7 @@ def create_app(settings: Settings) -> Api:
     app.include_router(dead_letters.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(otlp.router)
     app.add_route("/reports", _show_reports, include_in_schema=False)
     app.mount("/reports", ReportSite(settings.home.resolve() / "reports" / "site"))
     app.add_exception_handler(Problem, _answer_problem)

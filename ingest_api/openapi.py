@@ -20,6 +20,7 @@ dots, underscores and hyphens, else a new one. Every error is a problem document
 not have 405 `method-not-allowed` with `Allow`."""
 TAGS: Final[list[dict[str, Any]]] = [
     {"name": "events", "description": "Events in, and a look at what has arrived."},
+    {"name": "otlp", "description": "Model calls from OpenTelemetry's exporters and collectors."},
     {"name": "dead letters", "description": "Events that were acknowledged and cannot be loaded."},
     {"name": "health", "description": "For balancers and for Prometheus. No key is needed."},
 ]

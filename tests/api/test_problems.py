@@ -34,6 +34,8 @@ from tests.api.door import BATCH, INGEST, Door, event_text, problem_of
 from tests.api.gate import Gate
 from tests.running import RunningPlatform, free_port_base, wait_until
 
+OTLP: Final = "/api/v1/otlp"
+SIGNALS: Final = ("traces", "logs", "metrics")
 # Nothing outside them makes them fail in a way that nobody expects: they touch neither Redis nor
 # Postgres, or answer 503 to whatever Redis does.
 NEVER_FAIL: Final = {
@@ -42,6 +44,7 @@ NEVER_FAIL: Final = {
     "GET /api/v1/events/schema",
     f"POST {INGEST}",
     f"POST {BATCH}",
+    *(f"POST {prefix}/v1/{signal}" for prefix in ("", OTLP) for signal in SIGNALS),
 }
 # Renamed, they are a table that a migration forgot.
 TABLES: Final = ("raw.llm_events", "raw.dead_letters")
@@ -59,6 +62,12 @@ def body_of(operation: Operation) -> bytes | None:
     return None
 
 
+def content_type_of(operation: Operation) -> dict[str, str]:
+    """The header for `body_of`."""
+    content = operation.definition.get("requestBody", {}).get("content", {})
+    return {"Content-Type": next(iter(content))} if content else {}
+
+
 @dataclass
 class Walk:
     """Answers of one API, each checked against the document."""
@@ -73,7 +82,8 @@ class Walk:
 
     def send(self, operation: Operation, key: str | None = None, **changes: Any) -> httpx.Response:
         """A good request but for `changes`; remembers and checks the answer."""
-        request = {"content": body_of(operation), **changes}
+        headers = {**content_type_of(operation), **changes.pop("headers", {})}
+        request = {"content": body_of(operation), "headers": headers, **changes}
         with self.door.client(key) as client:
             answer = client.request(operation.method, operation.path, **request)
         found = outcome(operation, answer)
