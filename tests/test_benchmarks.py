@@ -29,7 +29,7 @@ def test_the_numbers_of_events_can_be_read_back_from_their_ids() -> None:
 
 
 async def test_the_generator_sends_every_request_of_its_schedule_once() -> None:
-    with bare_server() as bare:
+    with bare_server("asgi") as bare:
         load = Load(request_head(f"{bare.url}/", bare.key), make_bodies(3, 2), 0)
         seconds = await offer(load, bare.url, 500, 1.0)
     assert (len(load.latencies), load.failures) == (500, 0)
