@@ -42,7 +42,7 @@ from ingest_api.stream_stats import (
     read_stats,
     read_stats_blocking,
 )
-from ingest_api.stream_writer import MAX_ENTRY_BYTES, EventStreamWriter, Replay, append_replays
+from ingest_api.stream_writer import MAX_ENTRY_BYTES, EventStreamWriter, append_replays
 
 __all__ = [
     "COUNTERS",
@@ -59,7 +59,6 @@ __all__ = [
     "EventStreamReader",
     "EventStreamWriter",
     "RawEntry",
-    "Replay",
     "Source",
     "StreamError",
     "StreamFullError",

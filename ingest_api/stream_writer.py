@@ -35,10 +35,6 @@ class Caps(NamedTuple):
     max_memory_bytes: int
 
 
-# What goes into the stream again has the form of any entry.
-Replay = Entry
-
-
 class _Append(NamedTuple):
     source: Source
     events: bytes
@@ -167,7 +163,7 @@ def _settle(group: list[_Append], error: StreamError | None) -> None:
             request.done.set_exception(error)
 
 
-def append_replays(client: BlockingClient, replays: Sequence[Replay], shards: int) -> None:
+def append_replays(client: BlockingClient, replays: Sequence[Entry], shards: int) -> None:
     """Append entries as they are, whatever the caps: their events were accepted before.
 
     Raises:

@@ -265,7 +265,7 @@ async def test_replays_keep_their_head(client: AsyncClient, reader: EventStreamR
     (first,) = reader.read_new(10, 1)
     received_at = datetime.fromisoformat(first.fields[b"received_at"].decode())
     stream.append_replays(
-        reader.client, [stream.Replay(OTHER, received_at, payload(1), 1)], shards=1
+        reader.client, [stream.Entry(OTHER, received_at, payload(1), 1)], shards=1
     )
     (second,) = reader.read_new(10, 1)
     assert second.fields == first.fields

@@ -19,7 +19,7 @@ from psycopg.rows import class_row
 
 from ingest_api.database.replays import DumpedEntry, read_dump, replayable
 from ingest_api.events import ContractError
-from ingest_api.stream import BlockingClient, Replay, Source, append_replays
+from ingest_api.stream import BlockingClient, Entry, Source, append_replays
 
 State = Literal["open", "replayed", "discarded", "all"]
 Outcome = Literal["replayed", "discarded", "not_found", "already_settled", "still_bad"]
@@ -262,9 +262,9 @@ def _lock(
 
 def _judge(
     letters: Sequence[DeadLetter], corrections: Mapping[int, bytes], now: datetime
-) -> tuple[dict[int, Replay], dict[int, Settlement]]:
+) -> tuple[dict[int, Entry], dict[int, Settlement]]:
     """What may go into the stream again, and a settlement for each of the other letters."""
-    replays: dict[int, Replay] = {}
+    replays: dict[int, Entry] = {}
     judged: dict[int, Settlement] = {}
     for letter in letters:
         number = letter.dead_letter_id
@@ -279,7 +279,7 @@ def _judge(
     return replays, judged
 
 
-def replay_of(letter: DeadLetter, correction: bytes | None, now: datetime) -> Replay:
+def replay_of(letter: DeadLetter, correction: bytes | None, now: datetime) -> Entry:
     """Pure: the letter as an entry of the stream, with its event replaced where it is corrected.
 
     Raises:
@@ -290,7 +290,7 @@ def replay_of(letter: DeadLetter, correction: bytes | None, now: datetime) -> Re
         raise ContractError("", MANY_EVENTS)
     entry = _entry(letter)
     events, event_count = replayable(correction or entry.events, is_whole_entry, now)
-    return Replay(
+    return Entry(
         source=entry.source, received_at=entry.received_at, events=events, event_count=event_count
     )
 

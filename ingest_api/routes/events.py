@@ -9,6 +9,7 @@ from psycopg_pool import PoolTimeout
 from pydantic import BaseModel
 
 from ingest_api import errors, events
+from ingest_api.database.dead_letters import COUNT_OPEN
 from ingest_api.dependencies import ReadKeyDep, Services, ServicesDep
 from ingest_api.openapi import json_answer, problem_responses
 from ingest_api.recent import (
@@ -168,7 +169,7 @@ async def count_dead_letters(services: Services) -> int:
     Raises:
         UnavailableError: the database is away.
     """
-    rows = await _fetch(services, OPEN_DEAD_LETTERS, {})
+    rows = await _fetch(services, COUNT_OPEN, {})
     count: int = rows[0]["dead_letter_count"]
     return count
 
@@ -188,9 +189,3 @@ async def _fetch(services: Services, query: Any, parameters: dict[str, Any]) -> 
             return rows
     except (psycopg.OperationalError, PoolTimeout) as error:
         raise errors.UnavailableError("The database is away; ingestion goes on.") from error
-
-
-OPEN_DEAD_LETTERS = """
-select count(*) as dead_letter_count from raw.dead_letters
-where replayed_at is null and discarded_at is null
-"""

@@ -19,7 +19,7 @@ EMPTY = {
     "received_at": datetime.now(UTC).isoformat(), "event_count": "0",
 }  # fmt: skip
 NOBODY = "redis://127.0.0.1:1/0"
-REPLAY = stream.Replay(stream.Source(TENANT, PROJECT, None), datetime.now(UTC), b"[]", 0)
+REPLAY = stream.Entry(stream.Source(TENANT, PROJECT, None), datetime.now(UTC), b"[]", 0)
 
 
 class Clock:
