@@ -50,7 +50,9 @@ SERVICE_TIER_CONTEXTS: Final = {
     "priority": {"service_tier": "priority"},
 }
 
-# The catalog's price key -> our token kind, and how many units the catalog's price buys.
+# The catalog's price key -> our token kind, and how many units the catalog's price buys. What it
+# prices by seconds of audio, pages, characters and text messages has no count in an event: models
+# with no other price stay unpriced with the reason `no_price`.
 TOKEN_KINDS: Final = {
     "input_mtok": ("input", 1_000_000),
     "cache_read_mtok": ("cache_read", 1_000_000),
@@ -60,12 +62,17 @@ TOKEN_KINDS: Final = {
     "cache_audio_read_mtok": ("cache_read_audio", 1_000_000),
     "input_image_mtok": ("input_image", 1_000_000),
     "cache_image_read_mtok": ("cache_read_image", 1_000_000),
+    "input_video_mtok": ("input_video", 1_000_000),
+    "cache_video_read_mtok": ("cache_read_video", 1_000_000),
     "output_mtok": ("output", 1_000_000),
     "output_audio_mtok": ("output_audio", 1_000_000),
     "output_image_mtok": ("output_image", 1_000_000),
+    "output_video_mtok": ("output_video", 1_000_000),
     "output_reasoning_mtok": ("output_reasoning", 1_000_000),
+    "output_citation_mtok": ("output_citation", 1_000_000),
     "requests_kcount": ("request", 1_000),
     "web_searches_kcount": ("web_search", 1_000),
+    "storage_searches_kcount": ("storage_search", 1_000),
 }
 
 

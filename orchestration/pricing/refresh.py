@@ -1,6 +1,6 @@
 """Resolves newly observed models and inserts their dated prices; edits nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +9,7 @@ import psycopg
 from psycopg.rows import class_row, tuple_row
 
 from orchestration.pricing.catalog import SOURCE, Catalog, Match, Observed, PriceRow, resolve
+from orchestration.pricing.own_prices import ReviewedPrice, insert_own_prices
 
 LAST_REFRESH = """
     select source || ' ' || catalog_version, observed_before from pricing.catalog_refreshes
@@ -60,6 +61,31 @@ LOG_REFRESH = """
         (source, catalog_version, observed_before, match_count, price_count)
     values (%s, %s, %s, %s, %s)
 """
+# Of the newest answers, those that leave a combination without any price: not in the catalog, and
+# by no name in a book of ours. The same rule in SQL: macros/price_books.sql.
+UNRESOLVED = """
+    with newest as (
+        select distinct on (provider_name, request_model, response_model) *
+        from pricing.model_matches
+        order by provider_name, request_model, response_model, resolved_at desc
+    )
+    select unmatched_reason, provider_name,
+        coalesce(response_model, request_model) as model
+    from newest
+    where unmatched_reason is not null and not exists (
+        select from pricing.model_prices as p
+        where source <> 'genai-prices' and catalog_provider = provider_name and (
+            lower(catalog_model) in (lower(response_model), lower(request_model))
+            or (
+                right(catalog_model, 1) = '*' and (
+                    starts_with(lower(response_model), lower(rtrim(catalog_model, '*')))
+                    or starts_with(lower(request_model), lower(rtrim(catalog_model, '*')))
+                )
+            )
+        )
+    )
+    order by 1, 2, 3
+"""
 LONG_AGO = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 Connection = psycopg.Connection[Any]
@@ -74,7 +100,12 @@ class Refresh:
     price_count: int
 
 
-def refresh_prices(connection: Connection, catalog: Catalog, loaded_before: datetime) -> Refresh:
+def refresh_prices(
+    connection: Connection,
+    catalog: Catalog,
+    loaded_before: datetime,
+    own_prices: Sequence[ReviewedPrice] = (),
+) -> Refresh:
     """Resolve every model seen in rows loaded before `loaded_before`, in one transaction.
 
     Reads only rows loaded since the refresh before. A catalog of another version resolves
@@ -84,21 +115,39 @@ def refresh_prices(connection: Connection, catalog: Catalog, loaded_before: date
         version, observed_until = _last_refresh(connection)
         known = _known(connection)
         seen = _newly_observed(connection, observed_until, loaded_before)
-        is_new_catalog = version != f"{SOURCE} {catalog.version}"
+        is_new_catalog = version != _version_name(catalog)
         observed = seen | known.keys() if is_new_catalog else seen - known.keys()
         matches = [resolve(catalog, combination) for combination in sorted(observed, key=str)]
         changed = [match for match in matches if known.get(match.observed) != _answer(match)]
         refresh = Refresh(
             _insert_matches(connection, catalog, changed),
-            _insert_prices(connection, catalog, matches),
+            _insert_prices(connection, catalog, matches)
+            + insert_own_prices(connection, own_prices),
         )
         _log(connection, catalog, max(observed_until, loaded_before), refresh)
     return refresh
 
 
+def is_known_version(connection: Connection, catalog: Catalog) -> bool:
+    """Whether the last refresh used this version of the catalog."""
+    return _last_refresh(connection)[0] == _version_name(catalog)
+
+
+def read_unresolved(connection: Connection) -> dict[str, list[str]]:
+    """By reason, the observed models (as `provider model`) that no book has a price for."""
+    unresolved: dict[str, list[str]] = {}
+    for reason, provider_name, model in connection.execute(UNRESOLVED):
+        unresolved.setdefault(reason, []).append(f"{provider_name} {model}")
+    return unresolved
+
+
 def _last_refresh(connection: Connection) -> tuple[str, datetime]:
     row = connection.cursor(row_factory=tuple_row).execute(LAST_REFRESH).fetchone()
     return (row[0], row[1]) if row else ("", LONG_AGO)
+
+
+def _version_name(catalog: Catalog) -> str:
+    return f"{SOURCE} {catalog.version}"
 
 
 def _newly_observed(connection: Connection, since: datetime, until: datetime) -> set[Observed]:

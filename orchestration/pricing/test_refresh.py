@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -7,7 +8,8 @@ from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice, Provider
 
 from dbt_project.golden.ledger import NOON, create_project, event, insert_events
 from orchestration.pricing.catalog import Catalog
-from orchestration.pricing.refresh import Refresh, refresh_prices
+from orchestration.pricing.own_prices import read_own_prices
+from orchestration.pricing.refresh import Refresh, read_unresolved, refresh_prices
 
 SOON = NOON + timedelta(minutes=1)
 
@@ -32,6 +34,21 @@ def test_a_change_adds_rows_and_edits_none(database_url: str) -> None:
         assert prices == [(1, "1"), (2, "3")]
         with pytest.raises(psycopg.errors.RaiseException, match="never edited"):
             connection.execute("update pricing.model_prices set usd_per_million = 0")
+
+
+def test_our_own_prices_are_written_once_and_resolve_what_the_catalog_lacks(
+    database_url: str,
+) -> None:
+    own = read_own_prices()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        create_project(connection)
+        jamba = event(provider_name="ai21", request_model="Jamba-Large-1.7-2025-07")
+        insert_events(connection, [jamba, event(provider_name="ai21", request_model="j2-ultra")])
+        assert refresh_prices(connection, catalog("1", 1), SOON, own) == Refresh(2, len(own))
+        assert refresh_prices(connection, catalog("1", 1), SOON, own) == Refresh(0, 0)
+        assert read_unresolved(connection) == {"unknown_provider": ["ai21 j2-ultra"]}
+        dearer = [own[0]._replace(price=replace(own[0].price, usd=Decimal(3))), *own[1:]]
+        assert refresh_prices(connection, catalog("1", 1), SOON, dearer) == Refresh(0, 2)
 
 
 def test_calls_loaded_after_the_bound_wait_for_the_next_refresh(database_url: str) -> None:

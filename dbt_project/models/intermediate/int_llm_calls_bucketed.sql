@@ -4,35 +4,35 @@ calls as (
     select * from {{ ref('stg_ingest__llm_calls') }}
 ),
 
+requests as (
+    select * from {{ source('app', 'cost_restatements') }}
+),
+
 modalities as (
     select
         *,
+        -- Greatest leaves nulls out: a call that no request covers is priced as of its load.
+        greatest(loaded_at, (
+            select max(requests.requested_at) from requests
+            where {{ covers('requests', 'calls') }}
+        )) as priced_as_of,
         coalesce(cache_read_audio_tokens, 0) as cached_audio,
         coalesce(cache_read_image_tokens, 0) as cached_image,
+        coalesce(cache_read_video_tokens, 0) as cached_video,
+        coalesce(input_video_tokens, 0) as video_input,
         coalesce(output_image_tokens, 0) as image_output,
+        coalesce(output_video_tokens, 0) as video_output,
+        coalesce(output_citation_tokens, 0) as citation_output,
         input_tokens - cache_read_input_tokens - cache_write_input_tokens as uncached_input_tokens
     from calls
 ),
 
 final as (
     select
-        *,
-        uncached_input_tokens - (input_audio_tokens - cached_audio)
-        - (input_image_tokens - cached_image) as uncached_input_count,
-        cache_read_input_tokens - cached_audio - cached_image as cache_read_count,
-        cached_audio as cache_read_audio_count,
-        cached_image as cache_read_image_count,
-        cache_write_input_tokens - cache_write_1h_input_tokens as cache_write_5m_count,
-        cache_write_1h_input_tokens as cache_write_1h_count,
-        input_audio_tokens - cached_audio as input_audio_count,
-        input_image_tokens - cached_image as input_image_count,
-        output_tokens - reasoning_output_tokens - output_audio_tokens
-        - image_output as output_count,
-        reasoning_output_tokens as output_reasoning_count,
-        output_audio_tokens as output_audio_count,
-        image_output as output_image_count,
-        1 as request_count,
-        coalesce(reported_web_search_count, 0) as web_search_count
+        {% for bucket in buckets() %}
+        {{ bucket_count(bucket) }} as {{ bucket }}_count,
+        {% endfor %}
+        *
     from modalities
 )
 

@@ -4,18 +4,18 @@ model_matches as (
     select * from {{ ref('stg_pricing__model_matches') }}
 ),
 
-model_prices as (
-    select * from {{ ref('stg_pricing__model_prices') }}
+candidates as (
+    select * from {{ ref('int_price_candidates') }}
 ),
 
-priced_models as (
+price_changes as (
     select
-        catalog_provider,
-        catalog_model,
-        jsonb_agg(distinct service_tier) as priced_service_tiers,
-        max(revised_at) as revised_at
-    from model_prices
-    group by catalog_provider, catalog_model
+        provider_name,
+        request_model,
+        response_model,
+        max(known_from) as price_changed_at
+    from candidates
+    group by provider_name, request_model, response_model
 ),
 
 final as (
@@ -26,10 +26,13 @@ final as (
         model_matches.catalog_provider,
         model_matches.catalog_model,
         model_matches.unmatched_reason,
-        coalesce(priced_models.priced_service_tiers, '[]') as priced_service_tiers,
-        greatest(model_matches.resolved_at, priced_models.revised_at) as price_changed_at
+        greatest(model_matches.known_from, price_changes.price_changed_at) as price_changed_at
     from model_matches
-    left join priced_models using (catalog_provider, catalog_model)
+    left join price_changes
+        on model_matches.provider_name = price_changes.provider_name
+        and coalesce(model_matches.request_model, '') = price_changes.request_model
+        and coalesce(model_matches.response_model, '') = price_changes.response_model
+    where model_matches.known_to = 'infinity'
 )
 
 select * from final

@@ -1,6 +1,12 @@
+{{ config(materialized='table', indexes=[{'columns': ['revision_id']}]) }}
+
 {% set period = [
-    'catalog_provider', 'catalog_model', 'service_tier', 'valid_from', 'valid_to',
-    'daily_start_time', 'daily_end_time',
+    'revision_id', 'scope_id', 'tenant_id', 'project_id', 'book_rank', 'source',
+    'catalog_provider', 'catalog_model', 'known_from', 'known_to', 'service_tier', 'valid_from',
+    'valid_to', 'daily_start_time', 'daily_end_time',
+] | join(', ') %}
+{% set period_key = [
+    'revision_id', 'service_tier', 'valid_from', 'valid_to', 'daily_start_time', 'daily_end_time',
 ] | join(', ') %}
 
 with
@@ -10,7 +16,7 @@ model_prices as (
 ),
 
 tier_starts as (
-    select distinct {{ period }}, tier_start_tokens
+    select distinct {{ period_key }}, tier_start_tokens
     from model_prices
 ),
 
@@ -18,14 +24,14 @@ tiers as (
     select
         *,
         lead(tier_start_tokens) over (
-            partition by {{ period }} order by tier_start_tokens
+            partition by {{ period_key }} order by tier_start_tokens
         ) as tier_end_tokens
     from tier_starts
 ),
 
 -- The highest tier of each kind that starts at or below the start of the model's tier.
 tier_prices as (
-    select distinct on ({{ period }}, tiers.tier_start_tokens, model_prices.token_kind)
+    select distinct on ({{ period_key }}, tiers.tier_start_tokens, model_prices.token_kind)
         {{ period }},
         tiers.tier_start_tokens,
         tiers.tier_end_tokens,
@@ -33,10 +39,10 @@ tier_prices as (
         model_prices.price_id,
         model_prices.usd_per_million
     from tiers
-    inner join model_prices using ({{ period }})
+    inner join model_prices using ({{ period_key }})
     where model_prices.tier_start_tokens <= tiers.tier_start_tokens
     order by
-        {{ period }}, tiers.tier_start_tokens, model_prices.token_kind,
+        {{ period_key }}, tiers.tier_start_tokens, model_prices.token_kind,
         model_prices.tier_start_tokens desc
 ),
 

@@ -19,7 +19,11 @@ renamed as (
         input_tokens is not null or output_tokens is not null as has_usage
     from events
     -- Spans of agents and tools repeat the usage of the model calls inside them.
-    where operation_name not in ('create_agent', 'invoke_agent', 'invoke_workflow', 'execute_tool')
+    where operation_name not in (
+            {% for operation in operations_around_calls() %}
+            '{{ operation }}'{{ ',' if not loop.last }}
+            {% endfor %}
+        )
 ),
 
 final as (
@@ -57,10 +61,9 @@ final as (
         coalesce(output_audio_tokens, 0) as output_audio_tokens,
         coalesce(input_image_tokens, 0) as input_image_tokens,
         -- These have no field in the event contract; providers report them in their own words.
-        {{ usage_detail(cached_modality_paths('AUDIO')) }} as cache_read_audio_tokens,
-        {{ usage_detail(cached_modality_paths('IMAGE')) }} as cache_read_image_tokens,
-        {{ usage_detail(output_image_paths()) }} as output_image_tokens,
-        {{ usage_detail(['$.server_tool_use.web_search_requests']) }} as reported_web_search_count,
+        {% for column, paths in usage_details_paths().items() %}
+        {{ usage_detail(paths) }} as {{ column }},
+        {% endfor %}
         user_id,
         conversation_id,
         trace_id,

@@ -5,16 +5,21 @@ model_matches as (
 ),
 
 final as (
-    select distinct on (provider_name, request_model, response_model)
+    select
         provider_name,
         request_model,
         response_model,
         catalog_provider,
         catalog_model,
         unmatched_reason,
-        resolved_at
+        resolved_at as known_from,
+        coalesce(
+            lead(resolved_at) over (
+                partition by provider_name, request_model, response_model order by resolved_at
+            ),
+            'infinity'
+        ) as known_to
     from model_matches
-    order by provider_name, request_model, response_model, resolved_at desc
 )
 
 select * from final

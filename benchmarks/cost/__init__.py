@@ -1,0 +1,1 @@
+"""Costs of real answers: our ledger beside the tables of other tools."""
