@@ -5,11 +5,10 @@ when it has it, every row stamped before is committed, and every later row gets 
 """
 
 from datetime import datetime
-from typing import Final
 
 import psycopg
 
-LOAD_LOCK: Final = 7233001
+from ingest_api.database.load_lock import LOAD_LOCK
 
 
 def read_loaded_before(connection: psycopg.Connection) -> datetime:

@@ -11,7 +11,9 @@ COSTS: Final = (
 )  # fmt: skip
 COST_COLUMNS: Final = tuple(f"{cost}_cost_usd" for cost in COSTS)
 # No price is missing where there is nothing to price.
-UNUSABLE_USAGE: Final = "('no_usage', 'missing_usage', 'invalid_usage', 'ambiguous_usage')"
+UNUSABLE_USAGE: Final = (
+    "('no_usage', 'missing_usage', 'invalid_usage', 'ambiguous_usage', 'missing_duration')"
+)
 TOLERATED_GAP_RATIO: Final = 0.05
 
 MONEY: Final = (

@@ -1,101 +1,133 @@
-"""Our SQL against `genai_prices.calc_price`, on real responses of many providers."""
+"""Our SQL against `genai_prices`, on real answers of many providers."""
 
-import json
 import uuid
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import genai_prices
 import psycopg
 import pytest
+from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 
-from dbt_project.golden.ledger import NOON, build, create_project, event, insert_events
-from orchestration.pricing.catalog import bundled_catalog
+from benchmarks.cost.calls import made_calls
+from dbt_project.golden.estimates import estimates_of
+from dbt_project.golden.ledger import NOON, PROJECT_ID, build, create_project, insert_events
+from dbt_project.golden.real_usage import (
+    Row,
+    as_event,
+    catalog_cost,
+    expected_counts,
+    is_read_as_expected,
+    read_counts,
+    read_rows,
+)
+from orchestration.pricing.catalog import Catalog, bundled_catalog
+from orchestration.pricing.catalog_files import read_catalog
 from orchestration.pricing.refresh import refresh_prices
 
 TOLERANCE_USD = Decimal("1e-9")
-COLUMN_OF_USAGE = {
-    "input_tokens": "input_tokens",
-    "output_tokens": "output_tokens",
-    "cache_read_tokens": "cache_read_input_tokens",
-    "cache_write_tokens": "cache_write_input_tokens",
-    "cache_write_1h_tokens": "cache_write_1h_input_tokens",
-    "output_reasoning_tokens": "reasoning_output_tokens",
-    "input_audio_tokens": "input_audio_tokens",
-    "output_audio_tokens": "output_audio_tokens",
-    "input_image_tokens": "input_image_tokens",
-}
+LOADED = NOON + timedelta(hours=1)
+# When the prices of the corpus were computed: before the cuts of August 2026.
+PINNED = datetime(2026, 7, 20, tzinfo=UTC)
+OLDER = NOON - timedelta(days=700, hours=9)
+# The corpus leaves out cache writes of Bedrock's Responses and fees of searches.
+MOST_READ_ONLY_BY_US_RATIO = 0.02
 
-
-def as_event(row: dict[str, Any], started_at: datetime) -> dict[str, Any]:
-    usage = row["expected_usage"] or {}
-    body = row["body"]
-    tokens = {ours: usage.get(theirs) for theirs, ours in COLUMN_OF_USAGE.items()}
-    return event(
-        event_id=uuid.uuid5(uuid.NAMESPACE_URL, row["id"]),
-        provider_name=row["provider"] or "unnamed",
-        request_model=row["model"] or "unnamed",
-        started_at=started_at,
-        usage_details=body.get("usage") or body.get("usageMetadata"),
-        **tokens,
-    )
-
-
-def catalog_cost(row: dict[str, Any], started_at: datetime) -> Decimal | None:
-    """What genai-prices says; null where it says nothing, or zero for want of any price."""
-    if not (row["expected_usage"] and row["provider"] and row["model"]):
-        return None
-    try:
-        priced = genai_prices.calc_price(
-            genai_prices.Usage(**row["expected_usage"]),
-            row["model"],
-            provider_id=row["provider"],
-            genai_request_timestamp=started_at,
-        )
-    except (LookupError, ValueError):
-        return None
-    return priced.total_price if vars(priced.model_price) else None
+Costs = dict[uuid.UUID, tuple[Decimal | None, Decimal | None, str | None]]
 
 
 @pytest.fixture
-def usages(corpus_path: Path) -> list[dict[str, Any]]:
-    file = corpus_path / "genai-prices" / "usages.jsonl"
-    if not file.exists():
-        pytest.skip(f"{file} is not on this machine; set LLMSCOPE_CORPUS to the folder of it")
-    return [json.loads(line) for line in file.read_text().splitlines()]
+def rows(corpus_path: Path) -> list[Row]:
+    return read_rows(corpus_path)
+
+
+def build_costs(
+    database_url: str, target: Path, catalog: Catalog, events: Iterable[dict[str, Any]]
+) -> Costs:
+    """By event: total cost, what of it is charged by the call, and why there is none."""
+    with psycopg.connect(database_url) as connection:
+        create_project(connection)
+        insert_events(connection, events)
+        refresh_prices(connection, catalog, LOADED)
+    build(database_url, target, LOADED)
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            "select event_id, total_cost_usd, request_cost_usd, unpriced_reason"
+            " from marts.fct_llm_calls where project_id = %s",
+            [PROJECT_ID],
+        )
+        return {event_id: (cost, fees, reason) for event_id, cost, fees, reason in found}
+
+
+def is_equal(cost: Decimal | None, reason: str | None, expected: Decimal | None) -> bool:
+    """Whether a cost is the expected one; none is expected where there is a reason, and no zero."""
+    if expected is None:
+        return cost is None and reason is not None
+    return cost is not None and abs(cost - expected) <= TOLERANCE_USD
+
+
+def test_usage_is_read_from_every_body(rows: list[Row]) -> None:
+    known = [row for row in rows if row["expected_usage"]]
+    fewer = [
+        (row["id"], name, expected, read_counts(row)[name])
+        for row in known
+        for name, expected in expected_counts(row).items()
+        if expected and expected != read_counts(row)[name]
+    ]
+    assert fewer == []
+    more = [row["id"] for row in known if not is_read_as_expected(row)]
+    assert len(more) <= MOST_READ_ONLY_BY_US_RATIO * len(known), more
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("started_at", [NOON, NOON - timedelta(days=700, hours=9)])
-def test_costs_equal_those_of_genai_prices(
-    database_url: str, tmp_path: Path, usages: list[dict[str, Any]], started_at: datetime
+def test_costs_equal_the_prices_of_the_corpus(
+    database_url: str, tmp_path: Path, corpus_path: Path, rows: list[Row]
 ) -> None:
-    with psycopg.connect(database_url) as connection:
-        create_project(connection)
-        insert_events(connection, [as_event(row, started_at) for row in usages])
-        refresh_prices(connection, bundled_catalog(), NOON + timedelta(hours=1))
-    build(database_url, tmp_path, NOON + timedelta(hours=1))
-    with psycopg.connect(database_url) as connection:
-        ours = {
-            event_id: (cost, reason)
-            for event_id, cost, reason in connection.execute(
-                "select event_id, total_cost_usd, unpriced_reason from marts.fct_llm_calls"
-            )
-        }
-    wrong = []
-    priced_count = 0
-    for row in usages:
-        expected = catalog_cost(row, started_at)
-        cost, reason = ours[uuid.uuid5(uuid.NAMESPACE_URL, row["id"])]
-        priced_count += expected is not None
-        is_equal = (
-            reason is not None and cost is None
-            if expected is None
-            else cost is not None and abs(cost - expected) <= TOLERANCE_USD
-        )
-        if not is_equal:
-            wrong.append((row["id"], row["model"], expected, cost, reason))
+    """Fees of searches are in our total and not in theirs; both are compared without."""
+    catalog = read_catalog(corpus_path / "genai-prices" / "prices")
+    snapshot = DataSnapshot(catalog.providers, from_auto_update=False)
+    events = [as_event(row, PINNED) for row in rows]
+    ours = build_costs(database_url, tmp_path, catalog, events)
+    wrong, priced_count = [], 0
+    for row in rows:
+        cost, fees, reason = ours[row["event_id"]]
+        calculated = catalog_cost(snapshot, row, PINNED)
+        if not is_equal(cost, reason, calculated):
+            wrong.append((row["id"], row["model"], "calc_price", calculated, cost, reason))
+        if row["total_price"] is None:
+            continue
+        priced_count += 1
+        is_same = is_equal((cost or 0) - (fees or 0), reason, Decimal(row["total_price"]))
+        if not is_same and is_read_as_expected(row):
+            wrong.append((row["id"], row["model"], "corpus", row["total_price"], cost, reason))
     assert wrong == []
-    assert priced_count > 0.7 * len(usages)
+    assert priced_count > 0.7 * len(rows)
+
+
+@pytest.mark.timeout(300)
+def test_costs_and_estimates_equal_those_of_todays_catalog(
+    database_url: str, tmp_path: Path, rows: list[Row]
+) -> None:
+    times = (NOON, OLDER)
+    events = [as_event(_at(row, time), time) for row in rows for time in times]
+    made = made_calls(NOON)
+    events += [call.event for call in made]
+    ours = build_costs(database_url, tmp_path, bundled_catalog(), events)
+    estimated = estimates_of(database_url, events)
+    assert estimated == {key: (cost, reason) for key, (cost, _, reason) in ours.items()}
+    costs = [(call, ours[call.event["event_id"]][0]) for call in made]
+    wrong: list[Any] = [(c.feature, c.expected, cost) for c, cost in costs if cost != c.expected]
+    for time in times:
+        for row in rows:
+            cost, _, reason = ours[_at(row, time)["event_id"]]
+            expected = catalog_cost(get_snapshot(), row, time)
+            if not is_equal(cost, reason, expected):
+                wrong.append((row["id"], time, row["model"], expected, cost, reason))
+    assert wrong == []
+    assert sum(cost is not None for cost, _, _ in ours.values()) > 0.7 * len(events)
+
+
+def _at(row: Row, time: datetime) -> Row:
+    return {**row, "event_id": uuid.uuid5(row["event_id"], str(time))}

@@ -17,14 +17,14 @@
 {% macro costs() %}
     {{ return({
         'uncached_input': ['uncached_input'],
-        'cache_read': ['cache_read', 'cache_read_audio', 'cache_read_image'],
+        'cache_read': ['cache_read', 'cache_read_audio', 'cache_read_image', 'cache_read_video'],
         'cache_write_5m': ['cache_write_5m'],
         'cache_write_1h': ['cache_write_1h'],
         'input_audio': ['input_audio'],
-        'input_image': ['input_image'],
-        'output': ['output', 'output_reasoning', 'output_image'],
+        'input_image': ['input_image', 'input_video'],
+        'output': ['output', 'output_reasoning', 'output_citation', 'output_image', 'output_video'],
         'output_audio': ['output_audio'],
-        'request': ['request', 'web_search'],
+        'request': ['request', 'web_search', 'storage_search', 'hour'],
     }) }}
 {% endmacro %}
 
@@ -40,4 +40,16 @@
         ) as {{ cost }}_price_id,
     {%- endfor %}
         {{ buckets().keys() | join('_bucket_usd + ') }}_bucket_usd as total_cost_usd
+{%- endmacro %}
+
+{#- What fct_llm_calls takes from int_llm_calls_costed: what was reported, and what it costs. -#}
+{% macro costed_columns() -%}
+    {{ call_columns() }},
+    {%- for cost in costs() %}
+        {{ cost }}_cost_usd,
+        {{ cost }}_price_id,
+    {%- endfor %}
+        total_cost_usd,
+        unpriced_reason,
+        cost_difference_usd
 {%- endmacro %}

@@ -20,11 +20,24 @@
   The newest value of a column of what is already built, as a literal: with a literal the planner
   knows that few rows are newer, with a subquery it assumes a third of the table.
 -#}
-{% macro newest(column) -%}
+{% macro newest(column, relation=this) -%}
     {%- if execute and is_incremental() -%}
-        {%- set sql = "select coalesce(max(" ~ column ~ "), '-infinity')::text from " ~ this -%}
+        {%- set sql = "select coalesce(max(" ~ column ~ "), '-infinity')::text from " ~ relation -%}
         {{ run_query(sql).columns[0].values()[0] }}
     {%- else -%}
         -infinity
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+  Bounds of `started_at`, as literals, from a query for the first and the last: the planner then
+  leaves out the chunks of raw rows that it does not need, and all of them if the query finds none.
+-#}
+{% macro started_between(first_and_last) -%}
+    {%- if execute and is_incremental() -%}
+        {%- set found = run_query(first_and_last).rows[0].values() -%}
+        started_at >= '{{ found[0] or 'infinity' }}' and started_at <= '{{ found[1] or '-infinity' }}'
+    {%- else -%}
+        false
     {%- endif -%}
 {%- endmacro %}

@@ -6,14 +6,14 @@ with
 raw_calls as (
     select count(*) as call_count
     from {{ ref('stg_ingest__llm_calls') }}
-    where loaded_at > now() - interval '10 minutes'
+    where loaded_at > now() - interval '2 minutes'
         and loaded_at <= (select max(built.loaded_at) from {{ ref('fct_llm_calls') }} as built)
 ),
 
 built_calls as (
     select count(*) as call_count
     from {{ ref('fct_llm_calls') }}
-    where loaded_at > now() - interval '10 minutes'
+    where loaded_at > now() - interval '2 minutes'
 )
 
 select

@@ -1,4 +1,4 @@
-"""Builds the marts when rows have arrived."""
+"""Builds the marts when there is something to build."""
 
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -13,7 +13,7 @@ from orchestration.transforming.triggers import (
     LOADED_BEFORE_TAG,
     MAX_COUNTED_FAILURES,
     LastBuild,
-    has_rows_since,
+    has_work_since,
     skip_reason,
 )
 
@@ -24,16 +24,16 @@ from orchestration.transforming.triggers import (
     # More often than builds may start, so that rows which arrive after a pause wait for seconds.
     minimum_interval_seconds=5,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Builds the marts when rows were loaded since the last build, at most once a "
-    "minute and never two at a time.",
+    description="Builds the marts when rows were loaded or a restatement was requested since the "
+    "last build, at most once a minute and never two at a time.",
 )
 def build_marts_sensor(
     context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick: start a build, or say why not."""
     with warehouse.borrow() as connection:
-        has_new_rows = has_rows_since(connection, context.cursor)
-        reason = skip_reason(_last_build(context.instance), has_new_rows, datetime.now(UTC))
+        has_work = has_work_since(connection, context.cursor)
+        reason = skip_reason(_last_build(context.instance), has_work, datetime.now(UTC))
         if reason:
             return dg.SkipReason(reason)
         loaded_before = read_loaded_before(connection).isoformat()

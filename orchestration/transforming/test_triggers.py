@@ -27,7 +27,7 @@ FAILED_OFTEN = LastBuild(
 
 
 @pytest.mark.parametrize(
-    ("last_build", "has_new_rows", "starts_with"),
+    ("last_build", "has_work", "starts_with"),
     [
         (None, True, None),
         (None, False, None),
@@ -43,9 +43,9 @@ FAILED_OFTEN = LastBuild(
     ],
 )
 def test_a_build_starts_at_first_and_on_new_rows_and_never_beside_another(
-    last_build: LastBuild | None, has_new_rows: bool, starts_with: str | None
+    last_build: LastBuild | None, has_work: bool, starts_with: str | None
 ) -> None:
-    reason = skip_reason(last_build, has_new_rows, NOW)
+    reason = skip_reason(last_build, has_work, NOW)
     assert reason is None if starts_with is None else (reason or "").startswith(starts_with)
 
 

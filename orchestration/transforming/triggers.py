@@ -16,7 +16,15 @@ MAX_RETRY_WAIT: Final = timedelta(minutes=10)
 # One more failure in a row changes nothing: 60 s doubled four times is above `MAX_RETRY_WAIT`.
 MAX_COUNTED_FAILURES: Final = 5
 
-NEWEST_LOADED_AT = "select max(loaded_at) from raw.llm_events where loaded_at >= %s"
+# By max and not by exists, for which the planner may read all rows in the hope of an early one.
+HAS_WORK: Final = """
+select (select max(loaded_at) from raw.llm_events where loaded_at >= %(since)s) is not null
+    or exists (
+        select from pricing.model_prices where source = 'override' and created_at >= %(since)s
+    )
+    or exists (select from app.cost_restatements where requested_at >= %(since)s)
+    or exists (select from app.projects where rollup_tags_changed_at >= %(since)s)
+"""
 LONG_AGO: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -34,7 +42,7 @@ class LastBuild:
     failure_count: int = 0
 
 
-def skip_reason(last_build: LastBuild | None, has_new_rows: bool, now: datetime) -> str | None:
+def skip_reason(last_build: LastBuild | None, has_work: bool, now: datetime) -> str | None:
     """Why no build starts now; null if one should.
 
     A failed build is tried again with the next rows, and without new rows after a wait that grows:
@@ -45,14 +53,14 @@ def skip_reason(last_build: LastBuild | None, has_new_rows: bool, now: datetime)
         return None
     if not last_build.ended_at:
         return "A build is in flight; the next one takes its rows."
-    if has_new_rows:
+    if has_work:
         waits = now - last_build.asked_at < MIN_INTERVAL
         return "The last build was asked for less than a minute ago." if waits else None
     if last_build.failure_count:
         if now - last_build.ended_at >= retry_wait(last_build.failure_count):
             return None
         return f"The last build failed at {last_build.ended_at:%H:%M:%S} UTC; it is tried again."
-    return "No row was loaded since the last build."
+    return "No row was loaded since the last build, and no cost is to be restated."
 
 
 def retry_wait(failure_count: int) -> timedelta:
@@ -68,8 +76,11 @@ def read_loaded_before_of_run(
     return datetime.fromisoformat(tag) if tag else read_loaded_before(connection)
 
 
-def has_rows_since(connection: psycopg.Connection[Any], cursor: str | None) -> bool:
-    """Whether rows were loaded at or after the cursor, the bound of the last build."""
+def has_work_since(connection: psycopg.Connection[Any], cursor: str | None) -> bool:
+    """Whether something came at or after the cursor, the bound of the last build.
+
+    That is rows, a price that somebody set, a restatement, or other tags to roll up by.
+    """
     since = datetime.fromisoformat(cursor) if cursor else LONG_AGO
-    row = connection.execute(NEWEST_LOADED_AT, [since]).fetchone()
-    return row is not None and row[0] is not None
+    row = connection.execute(HAS_WORK, {"since": since}).fetchone()
+    return row is not None and bool(row[0])

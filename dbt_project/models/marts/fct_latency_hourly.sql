@@ -1,53 +1,25 @@
-{{ config(
-    unique_key='usage_hour',
-    indexes=[{'columns': ['usage_hour']}, {'columns': ['refreshed_at']}],
-) }}
+{{ config(**roll_up_config('usage_hour')) }}
 
 with
 
-touched_hours as (
-    {{ touched_periods(ref('fct_llm_calls'), 'hour', 'started_at', 'cost_computed_at') }}
+touched as (
+    {{ touched_periods(ref('fct_latency_minutely'), 'hour', 'usage_minute') }}
 ),
 
-calls as (
-    select
-        calls.*,
-        touched_hours.period_start as usage_hour
-    from touched_hours
-    inner join {{ ref('fct_llm_calls') }} as calls
-        on calls.started_at >= touched_hours.period_start
-        and calls.started_at < touched_hours.period_start + interval '1 hour'
-),
-
--- Calls of unknown duration keep a row (without a bin), so that every touched hour has rows.
-measurements as (
-    select
-        *,
-        'duration' as metric,
-        duration_seconds as seconds
-    from calls
-    union all
-    select
-        *,
-        'time_to_first_chunk' as metric,
-        time_to_first_chunk_seconds as seconds
-    from calls
-    where time_to_first_chunk_seconds is not null
+minutes as (
+    {{ rows_of_touched(ref('fct_latency_minutely'), 'hour', 'usage_minute') }}
 ),
 
 final as (
     select
-        usage_hour,
-        tenant_id,
-        project_id,
-        provider_name,
-        model,
+        period_start as usage_hour,
+        {{ latency_dimensions() }},
         metric,
-        {{ bin_index('seconds') }} as bin_index,
-        count(*) as call_count,
+        bin_index,
+        sum(call_count)::bigint as call_count,
         now() as refreshed_at
-    from measurements
-    group by 1, 2, 3, 4, 5, 6, 7
+    from minutes
+    group by period_start, metric, bin_index, {{ latency_dimensions(is_grouping=true) }}
 )
 
 select * from final

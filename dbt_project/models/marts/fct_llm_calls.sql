@@ -1,47 +1,45 @@
 {{ config(
-    unique_key=['project_id', 'event_id', 'started_at'],
+    incremental_strategy='upsert',
+    unique_key=['project_id', 'started_at', 'event_id'],
     indexes=[
-        {'columns': ['project_id', 'event_id', 'started_at'], 'unique': true},
-        {'columns': ['started_at']},
+        {'columns': ['project_id', 'started_at', 'event_id'], 'unique': true},
         {'columns': ['loaded_at']},
         {'columns': ['cost_computed_at']},
     ],
-    post_hook="
-        create index if not exists fct_llm_calls_unpriced on {{ this }}
-        (provider_name, request_model, response_model) where total_cost_usd is null
-    ",
+    post_hook=[
+        "create index if not exists fct_llm_calls_unpriced_idx on {{ this }}
+        (provider_name, coalesce(request_model, ''), coalesce(response_model, ''), cost_computed_at)
+        where total_cost_usd is null",
+        "create index if not exists fct_llm_calls_conversation_idx on {{ this }}
+        (project_id, conversation_id) where conversation_id is not null",
+        "create index if not exists fct_llm_calls_user_idx on {{ this }}
+        (project_id, user_id, started_at) where user_id is not null",
+    ],
 ) }}
+
+{% set calls_to_reprice = calls_to_reprice() %}
 
 with
 
-priced_calls as (
-    select * from {{ ref('int_llm_calls_priced') }}
-),
-
-model_matches as (
-    select * from {{ ref('int_model_matches') }}
-),
-
+-- The view is named in each place: a CTE that is read twice would be computed for all raw rows.
 new_calls as (
-    select * from priced_calls
+    select * from {{ ref('int_llm_calls_costed') }}
     where loaded_at < '{{ loaded_before() }}' and loaded_at > '{{ newest('loaded_at') }}'
 ),
 
 {% if is_incremental() %}
--- Calls whose model or price has become known since their cost was computed.
-late_priced_calls as (
-    select priced_calls.*
-    from {{ this }} as built_calls
-    inner join model_matches
-        on built_calls.provider_name = model_matches.provider_name
-        and coalesce(built_calls.request_model, '') = coalesce(model_matches.request_model, '')
-        and coalesce(built_calls.response_model, '') = coalesce(model_matches.response_model, '')
-    inner join priced_calls
-        on built_calls.project_id = priced_calls.project_id
-        and built_calls.event_id = priced_calls.event_id
-        and built_calls.started_at = priced_calls.started_at
-    where built_calls.total_cost_usd is null
-        and model_matches.price_changed_at > built_calls.cost_computed_at
+calls_to_reprice as (
+    {{ calls_to_reprice }}
+),
+
+repriced_calls as (
+    select costed_calls.*
+    from calls_to_reprice
+    inner join {{ ref('int_llm_calls_costed') }} as costed_calls
+        using (project_id, event_id, started_at)
+    where {{ started_between(
+        'select min(started_at), max(started_at) from (' ~ calls_to_reprice ~ ') as calls'
+    ) }}
 ),
 {% endif %}
 
@@ -49,15 +47,13 @@ calls as (
     select * from new_calls
     {% if is_incremental() %}
     union all
-    select * from late_priced_calls
+    select * from repriced_calls
     {% endif %}
 ),
 
 final as (
     select
-        {{ call_columns() }},
-        {{ cost_columns() }},
-        unpriced_reason,
+        {{ costed_columns() }},
         now() as cost_computed_at
     from calls
 )

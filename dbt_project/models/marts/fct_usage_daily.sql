@@ -1,31 +1,20 @@
-{{ config(
-    unique_key='usage_date',
-    indexes=[{'columns': ['usage_date']}, {'columns': ['refreshed_at']}],
-) }}
+{{ config(**roll_up_config('usage_date')) }}
 
 with
 
-touched_days as (
-    {{ touched_periods(ref('fct_usage_hourly'), 'day', 'usage_hour', 'refreshed_at') }}
+touched as (
+    {{ touched_periods(ref('fct_usage_hourly'), 'day', 'usage_hour') }}
 ),
 
 hours as (
-    select
-        hours.*,
-        (touched_days.period_start at time zone 'UTC')::date as usage_date
-    from touched_days
-    inner join {{ ref('fct_usage_hourly') }} as hours
-        on hours.usage_hour >= touched_days.period_start
-        and hours.usage_hour < touched_days.period_start + interval '1 day'
+    {{ rows_of_touched(ref('fct_usage_hourly'), 'day', 'usage_hour') }}
 ),
 
 final as (
     select
-        usage_date,
+        {{ utc_date() }} as usage_date,
         {{ usage_dimensions() }},
-        {{ sums(count_measures() + token_measures() + cost_measures()) }},
-        min(first_called_at) as first_called_at,
-        max(last_called_at) as last_called_at,
+        {{ measures_of_layer_below() }},
         {{ newest_value(
             'last_price_id',
             by='last_called_at',
@@ -33,7 +22,7 @@ final as (
         ) }} as last_price_id,
         now() as refreshed_at
     from hours
-    group by usage_date, {{ usage_dimensions(is_grouping=true) }}
+    group by period_start, {{ usage_dimensions(is_grouping=true) }}
 )
 
 select * from final

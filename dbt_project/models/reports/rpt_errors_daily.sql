@@ -11,6 +11,8 @@ projects as (
 final as (
     select
         usage.usage_date,
+        usage.tenant_id,
+        usage.project_id,
         projects.name as project_name,
         usage.provider_name,
         usage.model,
@@ -19,7 +21,7 @@ final as (
     from usage
     inner join projects on usage.project_id = projects.project_id
     where usage.error_type is not null
-    group by 1, 2, 3, 4, 5
+    group by 1, 2, 3, 4, 5, 6, 7
 )
 
 select * from final

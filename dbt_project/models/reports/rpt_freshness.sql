@@ -1,35 +1,32 @@
 with
 
-calls as (
-    select * from {{ ref('fct_llm_calls') }}
-),
-
 usage as (
-    select * from {{ ref('fct_usage_daily') }}
+    select
+        tenant_id,
+        project_id,
+        max(refreshed_at) as refreshed_at,
+        max(last_called_at) as newest_started_at,
+        sum(call_count)::bigint as call_count
+    from {{ ref('fct_usage_daily') }}
+    group by tenant_id, project_id
 ),
 
 projects as (
     select * from {{ source('app', 'projects') }}
 ),
 
-counts as (
-    select
-        max(usage.refreshed_at) as refreshed_at,
-        coalesce(sum(usage.call_count), 0)::bigint as call_count,
-        coalesce(sum(usage.call_count) filter (where projects.is_demo), 0)::bigint
-            as demo_call_count
-    from usage
-    left join projects on usage.project_id = projects.project_id
-),
-
 final as (
     select
-        counts.refreshed_at,
-        (select max(calls.started_at) from calls) as newest_started_at,
-        (select max(calls.loaded_at) from calls) as newest_loaded_at,
-        counts.call_count,
-        counts.demo_call_count
-    from counts
+        usage.tenant_id,
+        usage.project_id,
+        usage.refreshed_at,
+        usage.newest_started_at,
+        (select max(calls.loaded_at) from {{ ref('fct_llm_calls') }} as calls)
+            as newest_loaded_at,
+        usage.call_count,
+        case when projects.is_demo then usage.call_count else 0 end as demo_call_count
+    from usage
+    left join projects on usage.project_id = projects.project_id
 )
 
 select * from final

@@ -1,14 +1,15 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
-    unique_key='usage_date',
-    indexes=[{'columns': ['usage_date']}, {'columns': ['refreshed_at']}],
+    on_schema_change='append_new_columns',
+    **roll_up_config('usage_date')
 ) }}
 
 with
 
 touched_days as (
-    select distinct usage_date
+    select distinct
+        project_id,
+        usage_date
     from {{ ref('fct_latency_daily') }}
     where refreshed_at > '{{ newest('refreshed_at') }}'
 ),
@@ -25,7 +26,9 @@ bins as (
         sum(latency.call_count) filter (where latency.bin_index is not null)
             over group_bins as group_count
     from {{ ref('fct_latency_daily') }} as latency
-    inner join touched_days on latency.usage_date = touched_days.usage_date
+    inner join touched_days
+        on latency.project_id = touched_days.project_id
+        and latency.usage_date = touched_days.usage_date
     window group_bins as (
         partition by
             latency.usage_date, latency.project_id, latency.provider_name, latency.model,
@@ -36,6 +39,7 @@ bins as (
 final as (
     select
         bins.usage_date,
+        bins.tenant_id,
         bins.project_id,
         projects.name as project_name,
         bins.provider_name,
@@ -50,7 +54,7 @@ final as (
         now() as refreshed_at
     from bins
     inner join projects on bins.project_id = projects.project_id
-    group by 1, 2, 3, 4, 5
+    group by 1, 2, 3, 4, 5, 6
 )
 
 select * from final

@@ -14,13 +14,15 @@ latency as (
 final as (
     select
         usage_date,
+        tenant_id,
+        project_id,
         provider_name,
         model,
         metric,
         round((2 ^ (chart_bin / {{ bins_per_doubling }}))::numeric, 6) as bin_upper_seconds,
         sum(call_count)::bigint as call_count
     from latency
-    group by 1, 2, 3, 4, 5
+    group by 1, 2, 3, 4, 5, 6, 7
 )
 
 select * from final

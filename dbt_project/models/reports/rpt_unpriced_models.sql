@@ -6,6 +6,8 @@ usage as (
 
 final as (
     select
+        tenant_id,
+        project_id,
         provider_name,
         model,
         unpriced_reason,
@@ -15,7 +17,7 @@ final as (
     from usage
     -- A call without usage costs an unknown amount at any price: its model is not at fault.
     where unpriced_reason not in ('no_usage', 'missing_usage')
-    group by provider_name, model, unpriced_reason
+    group by tenant_id, project_id, provider_name, model, unpriced_reason
 )
 
 select * from final

@@ -11,9 +11,12 @@ projects as (
 final as (
     select
         usage.usage_date,
+        usage.tenant_id,
+        usage.project_id,
         projects.name as project_name,
         projects.is_demo,
         usage.environment,
+        usage.service_name,
         usage.provider_name,
         usage.model,
         usage.operation_name,
@@ -22,7 +25,7 @@ final as (
         {{ sums(['unpriced_call_count', 'missing_usage_call_count']) }}
     from usage
     inner join projects on usage.project_id = projects.project_id
-    group by 1, 2, 3, 4, 5, 6, 7
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 )
 
 select * from final

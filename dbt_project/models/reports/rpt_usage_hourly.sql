@@ -11,6 +11,8 @@ projects as (
 final as (
     select
         usage.usage_hour,
+        usage.tenant_id,
+        usage.project_id,
         projects.name as project_name,
         usage.provider_name,
         usage.model,
@@ -20,7 +22,7 @@ final as (
     from usage
     inner join projects on usage.project_id = projects.project_id
     where usage.usage_hour >= now() - interval '14 days'
-    group by 1, 2, 3, 4
+    group by 1, 2, 3, 4, 5, 6
 )
 
 select * from final

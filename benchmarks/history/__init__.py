@@ -1,0 +1,1 @@
+"""A history of millions of calls to measure against: made by SQL, built by dbt."""

@@ -1,0 +1,113 @@
+"""One increment: new calls by the loader's own path, then a whole build with its tests."""
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+from typing import Final, NamedTuple
+
+import msgspec
+import redis.asyncio
+
+from benchmarks.history.building import build
+from benchmarks.history.rows import PROJECTS
+from benchmarks.idle import measure
+from benchmarks.ingest.loading import loader_process, wait_until_settled
+from ingest_api.stream import EventStreamWriter, Source
+from tests.running import RunningPlatform
+from tests.traffic import Traffic, corpus, read_call_sizes
+
+NEW_CALLS: Final = 60_000
+BATCH_EVENTS: Final = 100
+NEW_CALLS_SECONDS: Final = 60
+
+
+class Spent(NamedTuple):
+    """Time of the clock, and of all processors together: dbt's and PostgreSQL's."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Increment:
+    """What one increment took.
+
+    Attributes:
+        load: The new calls, from the stream to the last acknowledgement.
+        build: Prices, models and tests.
+        model_seconds: Of each model and test of the build, by the clock.
+    """
+
+    load: Spent
+    build: Spent
+    model_seconds: dict[str, float]
+
+    @property
+    def loaded_per_second(self) -> float:
+        """Calls."""
+        return NEW_CALLS / self.load.seconds
+
+
+def measure_increment(services: RunningPlatform) -> Increment:
+    """Load 60,000 calls of the last minute, then build and test the marts."""
+    fill_stream(services)
+    with loader_process(services.environment) as loader:
+        assert loader.stdin is not None  # noqa: S101 - it is a pipe
+        load = spent(services, lambda: _load(services, loader))
+    built = spent(services, lambda: build(services, is_tested=True))
+    return Increment(load, built, read_model_seconds(services.home))
+
+
+def spent(services: RunningPlatform, work: Callable[[], None]) -> Spent:
+    """What `work` takes."""
+    started, cpu_before = time.perf_counter(), _cpu_seconds(services)
+    work()
+    return Spent(time.perf_counter() - started, _cpu_seconds(services) - cpu_before)
+
+
+def fill_stream(services: RunningPlatform) -> None:
+    """New calls of the largest project in a stream that was empty."""
+    ((tenant_id, project_id),) = services.query(
+        "select tenant_id, project_id from app.projects where name = %s", PROJECTS[0]
+    )
+    asyncio.run(_fill(services.redis_url, Source(tenant_id, project_id, None)))
+
+
+def read_model_seconds(home: Path) -> dict[str, float]:
+    """Seconds by model or test of the last build."""
+    results = json.loads((home / "dbt" / "run_results.json").read_text())["results"]
+    return {one["unique_id"].split(".")[2]: one["execution_time"] for one in results}
+
+
+async def _fill(redis_url: str, source: Source) -> None:
+    begin = datetime.now(UTC) - timedelta(seconds=NEW_CALLS_SECONDS)
+    traffic = Traffic(
+        int(time.time()), read_call_sizes(corpus()), begin, NEW_CALLS // NEW_CALLS_SECONDS
+    )
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.flushdb()
+        writer = EventStreamWriter(client=client, max_entries=NEW_CALLS)
+        for first in range(0, NEW_CALLS, BATCH_EVENTS):
+            events = [traffic.event(n) for n in range(first, first + BATCH_EVENTS)]
+            await writer.append(source, msgspec.json.encode(events), BATCH_EVENTS)
+
+
+def _load(services: RunningPlatform, loader: subprocess.Popen[str]) -> None:
+    print("go", file=loader.stdin, flush=True)
+    wait_until_settled(services.redis_url)
+
+
+def _cpu_seconds(services: RunningPlatform) -> float:
+    """Of PostgreSQL and all children of this process that have ended."""
+    pid = services.pid("postgres")
+    assert pid is not None  # noqa: S101 - the services run
+    ended = getrusage(RUSAGE_CHILDREN)
+    return (
+        ended.ru_utime + ended.ru_stime + sum(usage.cpu_seconds for usage in measure(pid).values())
+    )
