@@ -140,7 +140,7 @@ def test_anthropic_s_own_usage_object_adds_up_to_the_inclusive_count(history: li
 
 
 def test_every_page_has_something_to_show(history: list[Event]) -> None:
-    assert {e.error_type for e in history} == {None, "timeout", "429", "500"}
+    assert {e.error_type for e in history} == {None, "timeout", "429", "500", "invalid_output"}
     assert any(e.usage_source == "missing" and e.is_stream and not e.error_type for e in history)
     assert any(e.time_to_first_chunk_seconds for e in history)
     assert any(e.operation_name == "embeddings" for e in history)
@@ -238,7 +238,7 @@ def test_the_command_line_refuses_a_history_of_no_days(capsys) -> None:
 
 
 def stats(entry_count: int, oldest: float, *, loader_seen: float = 1.0) -> StreamStats:
-    return StreamStats(entry_count, 100, entry_count, 0, oldest, loader_seen)
+    return StreamStats(entry_count, 100, entry_count, 0, oldest, loader_seen, entry_count)
 
 
 def test_removal_waits_for_entries_that_are_older_than_the_closed_door() -> None:

@@ -1,9 +1,11 @@
 """Pure: one imagined call as an event of the contract."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
+
+import msgspec
 
 from deploy.demo.usage import Usage, draw_usage, scattered, verbatim_usage
 from deploy.demo.workloads import Model, Workload
@@ -89,6 +91,19 @@ def new_call(
         tags={DEMO_TAG: DEMO_VALUE, "team": workload.team},
         sdk_name="llmscope-demo",
     )
+
+
+def draw_refused(rng: Random, call: Event, label: str) -> Event:
+    """The call before `call`, whose answer the application paid for and could not use."""
+    refused = msgspec.structs.replace(call)
+    refused.event_id = uuid5(NAMESPACE, f"{label}/refused")
+    refused.started_at -= timedelta(seconds=rng.uniform(2, 9))
+    refused.error_type = "invalid_output"
+    refused.error_message = "The answer does not fit the JSON schema."
+    refused.response_id = f"demo-{rng.getrandbits(64):016x}"
+    refused.trace_id = f"{rng.getrandbits(128):032x}"
+    refused.span_id = f"{rng.getrandbits(64):016x}"
+    return refused
 
 
 def succeed(rng: Random, event: Event, model: Model, usage: Usage) -> None:

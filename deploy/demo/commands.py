@@ -12,6 +12,7 @@ from typing import Final
 import psycopg
 
 from deploy.demo import removal
+from deploy.demo.budgets import set_budgets
 from deploy.demo.errors import DemoError
 from deploy.demo.project import KEY_FILE, find_project, make_key, open_project, stored_key
 from deploy.demo.sender import Sender, open_client, require_api
@@ -52,6 +53,7 @@ def send(settings: Settings, options: SendOptions) -> None:
     require_api(options.api_url)
     with psycopg.connect(settings.database_url) as connection:
         project = open_project(connection)
+        set_budgets(connection, project)
         key = stored_key(connection, project, settings.home)
         is_new = key is None
         key = key or make_key(connection, project, settings.home)

@@ -60,13 +60,13 @@ def wait_until_loaded(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Wait until every event that was accepted before now has left the stream.
+    """Wait until every event that was accepted before now is loaded.
 
     Raises:
         DemoError: no loader is at work, or it needs longer than `LOADING_SECONDS`.
     """
     started = clock()
-    while (stats := read_stats()).entry_count and stats.oldest_unloaded_seconds > clock() - started:
+    while (stats := read_stats()).oldest_unloaded_seconds > clock() - started:
         if not stats.is_loader_alive or clock() - started > LOADING_SECONDS:
             raise DemoError(
                 f"{stats.lag_event_count} events still wait to be loaded and may be the demo's: "

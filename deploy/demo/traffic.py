@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Final
 
-from deploy.demo.calls import draw_call, new_call, succeed
+from deploy.demo.calls import draw_call, draw_refused, new_call, succeed
 from deploy.demo.usage import Usage
 from deploy.demo.workloads import CODE_REVIEW, SONNET, WORKLOADS, Workload
 from ingest_api.events import Event
@@ -96,7 +96,11 @@ class Traffic:
             label = f"{self.seed}/{day}/{workload.service_name}/{index}"
             rng = Random(label)
             started_at = draw_time(rng, workload, day)
-            yield draw_call(rng, workload, started_at, label, self._failing_provider(started_at))
+            call = draw_call(rng, workload, started_at, label, self._failing_provider(started_at))
+            yield call
+            again = Random(f"{label}/again")
+            if not call.error_type and again.random() < workload.retried_ratio:
+                yield draw_refused(again, call, label)
 
     def _failing_provider(self, at: datetime) -> str:
         is_out = at.date() == self.outage_date and at.hour in OUTAGE_HOURS

@@ -11,7 +11,6 @@ import msgspec
 from deploy.demo.workloads import REASONING_MODELS, Model, Workload
 from ingest_api.events import ABSENT
 
-WARM_CACHE_RATIO: Final = 0.8
 # Share of the writes that are kept for an hour.
 LONG_CACHE_RATIO: Final = 0.2
 # OpenAI caches in steps of this size.
@@ -50,16 +49,17 @@ def draw_usage(rng: Random, workload: Workload, model: Model) -> Usage:
     """Token counts of one call."""
     input_tokens = max(1, round(scattered(rng, workload.input_tokens, 0.5)))
     output_tokens = round(scattered(rng, workload.output_tokens, 0.6))
-    read, written = _draw_cache(rng, round(input_tokens * workload.cached_ratio), model)
+    is_warm = rng.random() < workload.warm_ratio
+    cached_tokens = round(input_tokens * workload.cached_ratio)
+    read, written = _split_cache(cached_tokens, model, is_warm=is_warm)
     is_long = rng.random() < LONG_CACHE_RATIO
     reasons = model in REASONING_MODELS
     reasoning = round(output_tokens * workload.reasoning_ratio) if reasons else 0
     return Usage(input_tokens, output_tokens, read, written, written if is_long else 0, reasoning)
 
 
-def _draw_cache(rng: Random, cached_tokens: int, model: Model) -> tuple[int, int]:
+def _split_cache(cached_tokens: int, model: Model, *, is_warm: bool) -> tuple[int, int]:
     """Tokens read from the cache and written to it; only Anthropic bills the writing."""
-    is_warm = rng.random() < WARM_CACHE_RATIO
     match model.usage_style:
         case "anthropic":
             return (cached_tokens, 0) if is_warm else (0, cached_tokens)

@@ -51,6 +51,7 @@ GPT_5_MINI = _openai("gpt-5-mini", "gpt-5-mini-2025-08-07", 2.8, 110)
 O4_MINI = _openai("o4-mini", "o4-mini-2025-04-16", 4.5, 120)
 TEXT_EMBEDDING = _openai("text-embedding-3-small", "text-embedding-3-small", 0.16, 0)
 SONNET = _anthropic("claude-sonnet-4-5-20250929", 1.1, 62)
+OPUS = _anthropic("claude-opus-4-5-20251101", 1.6, 48)
 HAIKU = _anthropic("claude-haiku-4-5-20251001", 0.55, 140)
 GEMINI_FLASH = Model("gcp.gemini", "gemini-2.5-flash", "gemini-2.5-flash", 0.45, 190, "google")
 GEMINI_PRO = Model("gcp.gemini", "gemini-2.5-pro", "gemini-2.5-pro", 2.2, 120, "google")
@@ -76,7 +77,9 @@ class Workload:
         output_tokens: Median, reasoning included; 0 for embeddings.
         stream_ratio: Share of calls that are streamed.
         cached_ratio: Share of the input that a warm cache holds.
-        reasoning_ratio: Share of the output spent on reasoning, by models that reason.
+        warm_ratio: Share of the calls that find their cache warm.
+    retried_ratio: Share of the calls whose first answer is refused, paid and asked for again.
+    reasoning_ratio: Share of the output spent on reasoning, by models that reason.
         has_conversations: Whether calls belong to sessions of users.
         hour_weights: Share of the calls by hour of the day, UTC.
     """
@@ -90,6 +93,8 @@ class Workload:
     operation_name: str = "chat"
     stream_ratio: float = 0.0
     cached_ratio: float = 0.0
+    warm_ratio: float = 0.8
+    retried_ratio: float = 0.0
     reasoning_ratio: float = 0.0
     has_conversations: bool = False
     hour_weights: tuple[int, ...] = OFFICE_HOURS
@@ -105,7 +110,7 @@ CODE_REVIEW = Workload(
     "code-review", "platform",
     ((SONNET, 55), (GPT_5_MINI, 30), (O4_MINI, 15)),
     calls_per_day=110, input_tokens=9000, output_tokens=900,
-    stream_ratio=0.3, cached_ratio=0.5, reasoning_ratio=0.55,
+    stream_ratio=0.3, cached_ratio=0.5, retried_ratio=0.05, reasoning_ratio=0.55,
 )  # fmt: skip
 DOCUMENT_SEARCH = Workload(
     "document-search", "search",
@@ -134,6 +139,12 @@ NIGHTLY_REPORTS = Workload(
     calls_per_day=50, input_tokens=14000, output_tokens=1600, reasoning_ratio=0.4,
     hour_weights=NIGHT_HOURS,
 )  # fmt: skip
+# Each document is sent once: what is written to the cache is hardly ever read.
+CONTRACT_REVIEW = Workload(
+    "contract-review", "legal",
+    ((OPUS, 100),),
+    calls_per_day=12, input_tokens=16000, output_tokens=700, cached_ratio=0.9, warm_ratio=0.1,
+)  # fmt: skip
 
 WORKLOADS: Final = (
     SUPPORT_CHAT,
@@ -143,6 +154,7 @@ WORKLOADS: Final = (
     TICKET_TRIAGE,
     TRANSLATION,
     NIGHTLY_REPORTS,
+    CONTRACT_REVIEW,
 )
 # OpenAI and Google count reasoning apart; the others bill it as plain output.
 REASONING_MODELS: Final = frozenset({GPT_5_MINI, O4_MINI, GEMINI_PRO})

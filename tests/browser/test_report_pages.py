@@ -15,6 +15,9 @@ PAGES_WITH_CHART_COUNTS = [
     ("usage/", 3),
     ("errors-and-latency/", 3),
     ("data-quality/", 1),
+    ("budgets/", 1),
+    ("users-and-conversations/", 1),
+    ("savings/", 1),
 ]
 # A bar of the smallest chart that a demo month gives covers some thousand pixels.
 FEWEST_COLOURED_PIXELS = 300

@@ -7,6 +7,7 @@ select
     missing_stream_usage_call_count,
     negative_uncached_input_call_count,
     late_call_count,
+    double_count_suspect_call_count,
     dead_letter_count
 from reports.rpt_data_quality_daily
 order by usage_date, project_name

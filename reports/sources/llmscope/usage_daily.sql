@@ -2,6 +2,7 @@ select
     usage_date,
     project_name,
     environment,
+    service_name,
     provider_name,
     model,
     operation_name,
