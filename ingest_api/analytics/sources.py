@@ -1,0 +1,181 @@
+"""Pure: which tables a question is read from.
+
+All usage tables hold the same facts and differ in their grain. Of those that know all dimensions
+of a question, whole days are read from the daily one, the hours at their edges from the hourly
+one and the minutes at theirs from the minutely one, or from the calls: each instant once.
+"""
+
+from collections.abc import Iterable, Sequence, Set
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Final, Literal, NamedTuple
+
+from ingest_api.analytics.dimensions import NONE, Dimension, Filter
+from ingest_api.analytics.problems import beyond
+
+Grain = Literal["day", "hour", "minute"]
+Range = tuple[datetime, datetime]
+
+GRAINS: Final[dict[Grain, timedelta]] = {
+    "day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1),
+}  # fmt: skip
+# 20 million calls in 90 days are 9,000 an hour: a second of reading.
+MAX_CALL_HOURS: Final = 48
+# An index finds the calls of a user, so that two quarters of a few are no more than that.
+MAX_CALL_HOURS_OF_USERS: Final = 2 * 93 * 24
+FEW_USERS: Final = 10
+
+MODEL: Final = frozenset({"provider_name", "model"})
+SHARED: Final = MODEL | {"operation_name", "environment", "service_name"}
+ATTRIBUTED: Final = SHARED | {"user_id"}
+
+
+class Source(NamedTuple):
+    """A table.
+
+    Attributes:
+        grain: Each row lies within one such UTC period.
+        columns: The dimensions that it has; all of the declared tags where `has_tags`.
+        is_calls: One row per call, of any tag.
+    """
+
+    table: str
+    time_column: str
+    grain: Grain
+    columns: frozenset[str]
+    has_tags: bool = False
+    is_calls: bool = False
+
+    def knows(self, dimension: Dimension, declared_tags: Set[str]) -> bool:
+        """Whether rows can be told apart by `dimension`."""
+        if self.is_calls:
+            return True
+        if dimension.tag_key is not None:
+            return self.has_tags and dimension.tag_key in declared_tags
+        return dimension.name in self.columns
+
+
+CALLS: Final = Source("fct_llm_calls", "started_at", "minute", frozenset(), is_calls=True)
+# The fewest rows first.
+USAGE: Final = (
+    Source("fct_model_usage_daily", "usage_date", "day", MODEL),
+    Source("fct_model_usage_hourly", "usage_hour", "hour", MODEL),
+    Source("fct_user_usage_daily", "usage_date", "day", frozenset({"user_id"})),
+    Source("fct_tag_usage_daily", "usage_date", "day", frozenset(), has_tags=True),
+    Source("fct_usage_daily", "usage_date", "day", SHARED | {"error_type"}),
+    Source("fct_usage_hourly", "usage_hour", "hour", SHARED | {"error_type"}),
+    Source("fct_usage_minutely", "usage_minute", "minute", SHARED | {"error_type"}),
+    Source("fct_attributed_usage_daily", "usage_date", "day", ATTRIBUTED, has_tags=True),
+    Source("fct_attributed_usage_hourly", "usage_hour", "hour", ATTRIBUTED, has_tags=True),
+    CALLS,
+)
+LATENCY: Final = (
+    Source("fct_project_latency_daily", "usage_date", "day", frozenset()),
+    Source("fct_project_latency_hourly", "usage_hour", "hour", frozenset()),
+    Source("fct_latency_daily", "usage_date", "day", SHARED),
+    Source("fct_latency_hourly", "usage_hour", "hour", SHARED),
+    Source("fct_latency_minutely", "usage_minute", "minute", SHARED),
+    CALLS,
+)
+COSTS: Final = Source("fct_cost_by_price_hourly", "usage_hour", "hour", MODEL)
+
+
+# What the answers depend on: its newest stamp tells whether anything has changed.
+STAMPS: Final = {
+    **{one.table: "refreshed_at" for one in (*USAGE, *LATENCY, COSTS)},
+    CALLS.table: "cost_computed_at",
+    "fct_conversations": "refreshed_at",
+}
+
+
+class Scan(NamedTuple):
+    """Ranges of one table, in UTC, ascending; they do not touch."""
+
+    source: Source
+    ranges: tuple[Range, ...]
+
+
+def choose(
+    tables: Sequence[Source], dimensions: Iterable[Dimension], declared_tags: Set[str]
+) -> list[Source]:
+    """Of each grain the smallest table that knows all dimensions, the coarsest grain first."""
+    wanted = list(dimensions)
+    fit = [one for one in tables if all(one.knows(dim, declared_tags) for dim in wanted)]
+    chosen = {one.grain: one for one in reversed(fit)}
+    return [chosen[grain] for grain in GRAINS if grain in chosen]
+
+
+def cover(boundaries: Sequence[datetime], sources: Sequence[Source]) -> list[Scan]:
+    """What to read so that each bucket is made of whole rows, the coarsest that fit.
+
+    Args:
+        boundaries: Where buckets begin, and last where the last one ends; whole minutes.
+        sources: As `choose` gives them.
+    """
+    found: dict[Source, list[Range]] = {one: [] for one in sources}
+    for start, end in pairwise(boundaries):
+        _cover_bucket(start, end, sources, found)
+    return [Scan(one, tuple(_joined(ranges))) for one, ranges in found.items() if ranges]
+
+
+def _cover_bucket(
+    start: datetime, end: datetime, sources: Sequence[Source], found: dict[Source, list[Range]]
+) -> None:
+    if start >= end or not sources:
+        return
+    coarsest, *finer = sources
+    grain = GRAINS[coarsest.grain]
+    first, last = -(-_since_epoch(start) // grain) * grain, _since_epoch(end) // grain * grain
+    if first >= last:
+        _cover_bucket(start, end, finer, found)
+        return
+    inner = (EPOCH + first, EPOCH + last)
+    _cover_bucket(start, inner[0], finer, found)
+    found[coarsest].append(inner)
+    _cover_bucket(inner[1], end, finer, found)
+
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _since_epoch(instant: datetime) -> timedelta:
+    return instant - EPOCH
+
+
+def _joined(ranges: Iterable[Range]) -> list[Range]:
+    """The same instants in as few ranges as there can be."""
+    joined: list[Range] = []
+    for start, end in ranges:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def max_call_hours(filters: Iterable[Filter]) -> int:
+    """For how many hours single calls may be read."""
+    users = [one.values for one in filters if one.dimension.name == "user_id"]
+    is_of_few = any(len(values) <= FEW_USERS and NONE not in values for values in users)
+    return MAX_CALL_HOURS_OF_USERS if is_of_few else MAX_CALL_HOURS
+
+
+def check_calls(
+    scans: Iterable[Scan], dimensions: Iterable[Dimension], filters: Iterable[Filter] = ()
+) -> None:
+    """Refuse a question that would read too many single calls.
+
+    Raises:
+        LimitExceededError: names `max_call_hours` and what made it read calls.
+    """
+    lengths = [end - start for scan in scans if scan.source.is_calls for start, end in scan.ranges]
+    hours = -(-sum(lengths, timedelta()) // timedelta(hours=1))
+    maximum = max_call_hours(filters)
+    if hours > maximum:
+        names = ", ".join(one.name for one in dimensions)
+        raise beyond(
+            "max_call_hours", maximum, hours,
+            f"no roll-up knows all of {names} together (or none its percentiles), so that single "
+            "calls are read: ask for a shorter period, whole hours of UTC, fewer dimensions, "
+            "measures without latency, or declare the tag among the project's `rollup_tags`.",
+        )  # fmt: skip
