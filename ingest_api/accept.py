@@ -55,8 +55,11 @@ class Batch(NamedTuple):
     rejected: list[Rejection]
 
 
-def accept_event(body: bytes, now: datetime) -> Batch:
+def accept_event(body: bytes, now: datetime, *, keeps_content: bool = True) -> Batch:
     """One JSON object -> a batch of one. `now` is aware, UTC.
+
+    Args:
+        keeps_content: Whether prompts and completions stay in the event.
 
     Raises:
         MalformedBodyError: the body is no JSON object.
@@ -70,11 +73,16 @@ def accept_event(body: bytes, now: datetime) -> Batch:
     except ContractError as error:
         _check_syntax(body)
         return Batch([], b"[]", [Rejection(0, error.field, error.reason)])
-    return Batch([_identify(event)], _ENCODER.encode([event]), [])
+    return _batch([event], [], keeps_content)
 
 
-def accept_batch(body: bytes, now: datetime, max_events: int) -> Batch:
+def accept_batch(
+    body: bytes, now: datetime, max_events: int, *, keeps_content: bool = True
+) -> Batch:
     """A JSON array of events -> the accepted ones, and a rejection for each of the others.
+
+    Args:
+        keeps_content: Whether prompts and completions stay in the events.
 
     Raises:
         MalformedBodyError: the body is no JSON array.
@@ -85,21 +93,25 @@ def accept_batch(body: bytes, now: datetime, max_events: int) -> Batch:
     try:
         decoded = _BATCH.decode(body)
     except _UNREADABLE:
-        return _accept_each(_split(body, max_events), now)
+        return _accept_each(_split(body, max_events), now, keeps_content)
     _check_count(len(decoded), max_events)
     if _has_nul(body) or not _all_fit(decoded, now):
-        return _accept_each(_split(body, max_events), now)
-    return Batch([_identify(event) for event in decoded], _ENCODER.encode(decoded), [])
+        return _accept_each(_split(body, max_events), now, keeps_content)
+    return _batch(decoded, [], keeps_content)
 
 
-def accept_lines(body: bytes, now: datetime, max_events: int) -> Batch:
+def accept_lines(
+    body: bytes, now: datetime, max_events: int, *, keeps_content: bool = True
+) -> Batch:
     """NDJSON: one event a line, blank lines skipped; otherwise as `accept_batch`."""
     lines = [line for line in body.split(b"\n") if line.strip()]
     _check_count(len(lines), max_events)
-    return _accept_each(lines, now)
+    return _accept_each(lines, now, keeps_content)
 
 
-def _accept_each(bodies: Iterable[bytes | msgspec.Raw], now: datetime) -> Batch:
+def _accept_each(
+    bodies: Iterable[bytes | msgspec.Raw], now: datetime, keeps_content: bool
+) -> Batch:
     accepted: list[Event] = []
     rejected: list[Rejection] = []
     for index, body in enumerate(bodies):
@@ -107,7 +119,15 @@ def _accept_each(bodies: Iterable[bytes | msgspec.Raw], now: datetime) -> Batch:
             accepted.append(_decode_one(bytes(body), now))
         except ContractError as error:
             rejected.append(Rejection(index, error.field, error.reason))
-    return Batch([_identify(event) for event in accepted], _ENCODER.encode(accepted), rejected)
+    return _batch(accepted, rejected, keeps_content)
+
+
+def _batch(accepted: list[Event], rejected: list[Rejection], keeps_content: bool) -> Batch:
+    ids = [_identify(event) for event in accepted]
+    if not keeps_content:
+        for event in accepted:
+            event.input_messages = event.output_messages = events.ABSENT
+    return Batch(ids, _ENCODER.encode(accepted), rejected)
 
 
 def _decode_one(body: bytes, now: datetime) -> Event:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from time import monotonic
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -20,11 +21,12 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ingest_api.errors import ForbiddenError, UnauthorizedError, UnavailableError
-from ingest_api.stream import REDIS_ERRORS, AsyncClient
+from ingest_api.stream import REDIS_ERRORS, AsyncClient, Source
 
 logger = logging.getLogger(__name__)
 
 Scope = Literal["ingest", "read", "admin"]
+ContentPolicy = Literal["none", "events", "all"]
 KEY_PREFIX: Final = "llms_"
 # A revoked key must stop working within 10 s.
 REFRESH_SECONDS: Final = 5.0
@@ -36,19 +38,21 @@ SNAPSHOT: Final = "llmscope:api_keys"
 
 VALID_KEYS: Final = """
 select k.api_key_id, k.project_id, p.tenant_id, k.scopes, k.expires_at, k.key_hash,
-    k.max_events_per_second, k.max_burst_events, p.max_events_per_day
+    k.max_events_per_second, k.max_burst_events, p.max_events_per_day, p.content_policy
 from app.api_keys as k
 join app.projects as p using (project_id)
 where k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
 """
 
 
-class ApiKey(msgspec.Struct, frozen=True):
+class ApiKey(msgspec.Struct, frozen=True, dict=True):
     """What a key may do, and for which project. A limit that is None does not exist.
 
     Attributes:
         max_burst_events: Events that may come at once; None means one second's worth.
         max_events_per_day: Of the project, all of its keys together; a day begins at 00:00 UTC.
+        content_policy: Which prompts and completions the project stores: none, those that events
+            carry, or those of OpenTelemetry spans too.
     """
 
     api_key_id: UUID
@@ -60,6 +64,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     max_events_per_second: int | None = None
     max_burst_events: int | None = None
     max_events_per_day: int | None = None
+    content_policy: ContentPolicy = "events"
 
     @property
     def is_limited(self) -> bool:
@@ -72,6 +77,16 @@ class ApiKey(msgspec.Struct, frozen=True):
         if self.max_events_per_second is None:
             return 0
         return self.max_burst_events or self.max_events_per_second
+
+    @cached_property
+    def source(self) -> Source:
+        """Whose events the key sends."""
+        return Source(self.tenant_id, self.project_id, self.api_key_id)
+
+    @property
+    def keeps_content(self) -> bool:
+        """Whether events keep the prompts and completions that they come with."""
+        return self.content_policy != "none"
 
     def has_expired(self) -> bool:
         """Whether the key was good until now and is no longer."""
@@ -107,6 +122,7 @@ class KeyRing:
     client: AsyncClient
     clock: Callable[[], float] = monotonic
     _keys: dict[bytes, ApiKey] | None = field(default=None)
+    _by_id: dict[UUID, ApiKey] = field(default_factory=dict)
     _read_at: float = field(default=float("-inf"))
 
     async def find(self, presented: str | None, scope: Scope) -> ApiKey:
@@ -120,10 +136,17 @@ class KeyRing:
         if presented is None:
             raise UnauthorizedError("Send the key as `Authorization: Bearer llms_...`.")
         digest = hash_key(presented)
-        key = self._lookup(digest)
+        return await self._judge(lambda: self._lookup(digest), scope)
+
+    async def find_by_id(self, api_key_id: UUID, scope: Scope) -> ApiKey:
+        """The key of that id; errors as in `find`."""
+        return await self._judge(lambda: self._by_id.get(api_key_id), scope)
+
+    async def _judge(self, look_up: Callable[[], ApiKey | None], scope: Scope) -> ApiKey:
+        key = look_up()
         if key is None and self.clock() - self._read_at > RETRY_UNKNOWN_SECONDS:
             await self.refresh()
-            key = self._lookup(digest)
+            key = look_up()
         if self._keys is None:
             raise UnavailableError("No API key can be checked yet: the database is away.")
         if key is None or key.has_expired():
@@ -131,6 +154,11 @@ class KeyRing:
         if scope not in key.scopes:
             raise ForbiddenError(f"The API key lacks the scope `{scope}`.")
         return key
+
+    def find_known(self, presented: str | None, scope: Scope) -> ApiKey | None:
+        """The key where it is in memory and may do `scope`; where None, `find` knows more."""
+        key = self._lookup(hash_key(presented)) if presented else None
+        return key if key and scope in key.scopes and not key.has_expired() else None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Refresh until `stop` is set."""
@@ -160,6 +188,12 @@ class KeyRing:
         else:
             await self._attempt(self.client.set(SNAPSHOT, msgspec.msgpack.encode(keys)))
         self._keys = {key.key_hash: key for key in keys}
+        self._by_id = {key.api_key_id: key for key in keys}
+
+    def is_valid(self, key: ApiKey, scope: Scope) -> bool:
+        """Whether a key that was found before is still good."""
+        known = self._by_id.get(key.api_key_id)
+        return known is not None and not known.has_expired() and scope in known.scopes
 
     @property
     def is_known(self) -> bool:
@@ -173,10 +207,8 @@ class KeyRing:
         async with asyncio.timeout(READ_TIMEOUT_SECONDS), self.pool.connection() as connection:
             rows = await (await connection.execute(VALID_KEYS)).fetchall()
         return [
-            ApiKey(
-                key_id, project_id, tenant_id, tuple(scopes), expires_at, bytes(key_hash), *limits
-            )
-            for key_id, project_id, tenant_id, scopes, expires_at, key_hash, *limits in rows
+            ApiKey(key_id, project_id, tenant_id, tuple(scopes), expires_at, bytes(key_hash), *rest)
+            for key_id, project_id, tenant_id, scopes, expires_at, key_hash, *rest in rows
         ]
 
     async def _attempt(self, command: Awaitable[Any]) -> Any:

@@ -33,6 +33,9 @@ MAX_JSON_DEPTH: Final = 100
 _ODD_NUMBER: Final = re.compile(rb"[eE][+-]?[0-9]{3}|[0-9]{300}")
 # jsonb keeps 16,383 digits after the point, and Python reads no integer of more than 4,300.
 MAX_NUMBER_CHARACTERS: Final = 400
+# With all digits made 0 it takes 0.1 us to see that no such number is there, the pattern 1 us.
+_DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
+_MANY_DIGITS: Final = b"0" * 300
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _BRACKETS: Final = re.compile(rb"[\[\]{}]")
 MAX_REPORTED_COST_USD: Final = Decimal(1_000_000)
@@ -108,8 +111,10 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
         tags: Flat string map, at most 32 keys of 64 and values of 256 characters.
         reported_cost_usd: What the provider or gateway says the call cost, in USD; a number is
             taken like the string, which keeps every digit.
-        input_messages: The prompt (opt-in, sensitive), JSON array, at most 1 MiB.
-        output_messages: The completion (opt-in, sensitive), JSON array, at most 1 MiB.
+        input_messages: The prompt (opt-in, sensitive), JSON array, at most 1 MiB; left out
+            where the project stores none (`llmscope projects content`).
+        output_messages: The completion (opt-in, sensitive), JSON array, at most 1 MiB; left out
+            where the project stores none (`llmscope projects content`).
         sdk_name: Name of the sending library.
         sdk_version: Version of the sending library.
     """
@@ -208,8 +213,10 @@ def _check_cost(cost: Decimal | None) -> None:
 
 
 def _check_json(raw: msgspec.Raw, field: str, opening: bytes, kind: str, max_bytes: int) -> None:
+    if raw is ABSENT:
+        return
     text = bytes(raw)
-    if not text or text == b"null":
+    if text == b"null":
         return
     if not text.startswith(opening):
         raise ContractError(field, f"must be {kind}")
@@ -217,13 +224,19 @@ def _check_json(raw: msgspec.Raw, field: str, opening: bytes, kind: str, max_byt
         raise ContractError(field, f"must be at most {max_bytes} bytes of JSON")
     try:
         msgspec.json.decode(text)
-        if _ODD_NUMBER.search(text):
+        if _has_odd_number(text):
             json.loads(text, parse_float=_check_number, parse_int=_check_number)
     except (msgspec.DecodeError, ValueError, RecursionError):
         reason = "must be JSON of valid text and of numbers that a double holds"
         raise ContractError(field, reason) from None
     if text.count(b"{") + text.count(b"[") > MAX_JSON_DEPTH and _depth(text) > MAX_JSON_DEPTH:
         raise ContractError(field, f"must be nested at most {MAX_JSON_DEPTH} deep")
+
+
+def _has_odd_number(text: bytes) -> bool:
+    digits = text.translate(_DIGITS)
+    may_have = b"0e" in digits or _MANY_DIGITS in digits
+    return may_have and _ODD_NUMBER.search(text) is not None
 
 
 def _check_number(text: str) -> None:

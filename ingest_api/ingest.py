@@ -1,10 +1,12 @@
-"""The two routes that take events, as plain ASGI.
+"""The two routes that take events.
 
-They are answered before FastAPI is entered: a FastAPI handler that only reads the body takes 111 us
-of processor time, and the whole way of an event into the stream 80 (`make bench-ingest`).
-`openapi.py` documents the routes.
+`IngestDoor` answers them as plain ASGI, before FastAPI is entered: a FastAPI handler that only
+reads the body takes more processor time than the whole way of an event into the stream
+(`make bench-ingest`). `http_protocol.py` answers plain requests before even ASGI is entered, with
+`begin_to_store` and `outcome`. `openapi.py` documents the routes.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -21,14 +23,15 @@ from ingest_api.body import ClientGoneError, read_body
 from ingest_api.dependencies import Services
 from ingest_api.limits import Standing
 from ingest_api.middleware import request_id
-from ingest_api.stream import Source, StreamError, StreamFullError
+from ingest_api.stream import StreamError, StreamFullError
 
 INGEST_PATH: Final = "/api/v1/events/ingest"
 INGEST_BATCH_PATH: Final = "/api/v1/events/ingest/batch"
 NDJSON: Final = frozenset({b"application/x-ndjson", b"application/ndjson", b"application/jsonl"})
 
 Headers = dict[bytes, bytes]
-Decode = Callable[[bytes, Headers, int], Batch]
+RawHeaders = list[tuple[bytes, bytes]]
+Decode = Callable[[bytes, Headers, int, bool], Batch]
 
 
 class Route(NamedTuple):
@@ -38,6 +41,20 @@ class Route(NamedTuple):
     decode: Decode
 
 
+class Storing(NamedTuple):
+    """Events on their way to the disk.
+
+    Attributes:
+        standing: How the key stands, None where it has no limit.
+        written: Done when they are there, or when it is known that they may not be.
+    """
+
+    key: ApiKey
+    batch: Batch
+    standing: Standing | None
+    written: asyncio.Future[None]
+
+
 class IngestAnswer(msgspec.Struct):
     """Ids of the accepted events in the order they came, and a line per rejected one."""
 
@@ -45,14 +62,14 @@ class IngestAnswer(msgspec.Struct):
     rejected: list[Rejection]
 
 
-def _decode_event(body: bytes, _headers: Headers, _max_events: int) -> Batch:
-    return accept.accept_event(body, datetime.now(UTC))
+def _decode_event(body: bytes, _headers: Headers, _max_events: int, keeps_content: bool) -> Batch:
+    return accept.accept_event(body, datetime.now(UTC), keeps_content=keeps_content)
 
 
-def _decode_batch(body: bytes, headers: Headers, max_events: int) -> Batch:
+def _decode_batch(body: bytes, headers: Headers, max_events: int, keeps_content: bool) -> Batch:
     content_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     decode = accept.accept_lines if content_type in NDJSON else accept.accept_batch
-    return decode(body, datetime.now(UTC), max_events)
+    return decode(body, datetime.now(UTC), max_events, keeps_content=keeps_content)
 
 
 ROUTES: Final = {
@@ -98,7 +115,7 @@ class IngestDoor:
 
 async def take(
     services: Services, route: Route, scope: Scope, receive: Receive
-) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+) -> tuple[bytes, RawHeaders]:
     """Store the events of a request; body and headers of the answer 202.
 
     Raises:
@@ -108,15 +125,19 @@ async def take(
     settings, headers = services.settings, dict(scope["headers"])
     key = await services.keys.find(presented_key(headers), "ingest")
     body = await read_body(receive, headers, settings.max_body_bytes)
-    batch = route.decode(body, headers, settings.max_batch_events)
+    batch = route.decode(body, headers, settings.max_batch_events, key.keeps_content)
     if batch.rejected:
         _note_rejected(services, batch)
     standing = await store(services, key, batch) if batch.ids else None
-    answer = _ENCODER.encode(IngestAnswer(batch.ids, batch.rejected))
-    answer_headers = [_JSON, (b"content-length", b"%d" % len(answer))]
+    return _accepted(batch, standing)
+
+
+def _accepted(batch: Batch, standing: Standing | None) -> tuple[bytes, RawHeaders]:
+    body = _ENCODER.encode(IngestAnswer(batch.ids, batch.rejected))
+    headers = [_JSON, (b"content-length", b"%d" % len(body))]
     if standing is not None:
-        answer_headers += standing.raw_headers()
-    return answer, answer_headers
+        headers += standing.raw_headers()
+    return body, headers
 
 
 def _note_rejected(services: Services, batch: Batch) -> None:
@@ -134,26 +155,67 @@ async def store(services: Services, key: ApiKey, batch: Batch) -> Standing | Non
     Raises:
         Problem: nothing was stored, or it is unknown whether it was.
     """
-    event_count, metrics = len(batch.ids), services.metrics
+    event_count = len(batch.ids)
     try:
         standing = await services.limiter.take(key, event_count) if key.is_limited else None
         await _append(services, key, batch)
     except StreamError as error:
-        if not isinstance(error, StreamFullError):
-            metrics.count_redis_error()
-        metrics.count_rejected(errors.UnavailableError.type, event_count)
-        raise errors.UnavailableError(f"The event buffer: {error}") from error
+        raise _not_stored(services, error, event_count) from error
     except errors.Problem as problem:
-        metrics.count_rejected(problem.type, event_count)
+        services.metrics.count_rejected(problem.type, event_count)
         raise
-    metrics.count_accepted(event_count)
+    services.metrics.count_accepted(event_count)
     return standing
 
 
+def _not_stored(services: Services, error: BaseException, event_count: int) -> errors.Problem:
+    if not isinstance(error, StreamFullError):
+        services.metrics.count_redis_error()
+    services.metrics.count_rejected(errors.UnavailableError.type, event_count)
+    return errors.UnavailableError(f"The event buffer: {error}")
+
+
 async def _append(services: Services, key: ApiKey, batch: Batch) -> None:
-    source = Source(key.tenant_id, key.project_id, key.api_key_id)
     try:
-        await services.writer.append(source, batch.payload, len(batch.ids))
+        await services.writer.append(key.source, batch.payload, len(batch.ids))
     except StreamError:
         services.limiter.give_back(key, len(batch.ids))
         raise
+
+
+def begin_to_store(
+    services: Services, route: Route, key: ApiKey, headers: Headers, body: bytes
+) -> Storing | None:
+    """Begin to store events that nothing speaks against, without waiting for anything.
+
+    `outcome` is the end of it. None: nothing happened, and `take` is to be asked.
+    """
+    try:
+        batch = route.decode(body, headers, services.settings.max_batch_events, key.keeps_content)
+    except errors.Problem:
+        return None
+    event_count = len(batch.ids)
+    if batch.rejected or not event_count:
+        return None
+    standing = services.limiter.take_leased(key, event_count) if key.is_limited else None
+    if key.is_limited and standing is None:
+        return None
+    written = services.writer.submit(key.source, batch.payload, event_count)
+    if written is None:
+        services.limiter.give_back(key, event_count)
+        return None
+    return Storing(key, batch, standing, written)
+
+
+def outcome(services: Services, storing: Storing) -> tuple[bytes, RawHeaders]:
+    """Body and headers of the answer 202 to events whose writing has ended.
+
+    Raises:
+        UnavailableError: it is unknown whether they were stored.
+    """
+    event_count = len(storing.batch.ids)
+    if error := storing.written.exception():
+        services.limiter.give_back(storing.key, event_count)
+        raise _not_stored(services, error, event_count) from error
+    services.metrics.count_accepted(event_count)
+    return _accepted(storing.batch, storing.standing)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import Gauge as PrometheusGauge
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -63,15 +64,27 @@ class Metrics:
         self._redis_errors = self._counter(
             "llmscope_redis_errors_total", "Commands that Redis refused or did not answer."
         )
+        self._live_clients = PrometheusGauge(
+            "llmscope_live_clients",
+            "Clients that listen to the live feed.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._live_delivered = self._counter(
+            "llmscope_live_events_delivered_total", "Events sent to clients of the live feed."
+        )
+        self._live_dropped = self._counter(
+            "llmscope_live_events_dropped_total", "Events that a client was too slow for."
+        )
         # `labels` costs 2 us, a dictionary 0.1 us.
         self._duration_of: dict[tuple[str, str, int], Histogram] = {}
 
     def _counter(self, name: str, description: str, *labels: str) -> Counter:
         return Counter(name, description, labels, registry=self._registry)
 
-    def observe_request(self, scope: Scope, status: int, seconds: float) -> None:
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Note a request and the status of its answer."""
-        labels = (scope["method"], route_of(scope), status)
+        labels = (method, route, status)
         child = self._duration_of.get(labels)
         if child is None:
             method = labels[0] if labels[0] in METHODS else "other"
@@ -93,6 +106,18 @@ class Metrics:
     def count_redis_error(self) -> None:
         """Note a command that Redis refused or did not answer."""
         self._redis_errors.inc()
+
+    def count_live_clients(self, change: int) -> None:
+        """Note that a client of the live feed came (1) or went (-1)."""
+        self._live_clients.inc(change)
+
+    def count_live_delivered(self, event_count: int) -> None:
+        """Note events sent to one client of the live feed."""
+        self._live_delivered.inc(event_count)
+
+    def count_live_dropped(self, event_count: int) -> None:
+        """Note events that a client of the live feed was too slow for."""
+        self._live_dropped.inc(event_count)
 
     def exposition(self, gauges: Iterable[Gauge]) -> bytes:
         """All metrics in Prometheus' text format."""

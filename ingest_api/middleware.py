@@ -12,7 +12,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest_api.errors import InternalError
-from ingest_api.metrics import Metrics
+from ingest_api.metrics import Metrics, route_of
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +45,15 @@ class Observer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; observe its answer."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         started_at = perf_counter()
-        identity = _presented_id(scope) or next(self._new_ids)
+        identity = self.identify(_presented_id(scope))
         scope[REQUEST_ID] = identity.decode()
+        if scope["type"] == "websocket":
+            await self.app(scope, receive, send)
+            return
         status = CLIENT_CLOSED_REQUEST
 
         def send_observed(message: Message) -> Awaitable[None]:
@@ -69,13 +72,19 @@ class Observer:
                 response = InternalError(InternalError.example).response(request_id(scope))
                 await response(scope, receive, send_observed)
         finally:
-            self.metrics.observe_request(scope, status, perf_counter() - started_at)
+            seconds = perf_counter() - started_at
+            self.metrics.observe_request(scope["method"], route_of(scope), status, seconds)
+
+    def identify(self, presented: bytes | None) -> bytes:
+        """The id of a request: the one that it brought where that is sane, or a new one."""
+        is_sane = presented is not None and _SANE_REQUEST_ID.fullmatch(presented)
+        return presented if presented and is_sane else next(self._new_ids)
 
 
 def _presented_id(scope: Scope) -> bytes | None:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
-            return value if _SANE_REQUEST_ID.fullmatch(value) else None
+            return bytes(value)
     return None
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections import deque
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Final, cast
 from urllib.parse import urlsplit
 
@@ -37,6 +37,7 @@ class LoadResult(msgspec.Struct):
         failures: Answers other than 202.
         seconds: From the first due moment to the last answer.
         p50_ms, p99_ms, max_ms: Latency of the answers from their due moments.
+        cpu_seconds: Processor time that the generator took.
     """
 
     requests: int
@@ -46,6 +47,7 @@ class LoadResult(msgspec.Struct):
     p50_ms: float
     p99_ms: float
     max_ms: float
+    cpu_seconds: float
 
 
 def run_generator(
@@ -187,7 +189,9 @@ async def measure(
     """One run."""
     bodies = make_bodies(BODIES, batch)
     load = Load(request_head(url, key), bodies, first_stamp)
+    cpu_before = process_time()
     spent = await offer(load, url, rate, seconds)
+    cpu_seconds = process_time() - cpu_before
     milliseconds = sorted(1000 * latency for latency in load.latencies)
     count = len(milliseconds)
     return LoadResult(
@@ -198,6 +202,7 @@ async def measure(
         p50_ms=milliseconds[count // 2],
         p99_ms=milliseconds[count * 99 // 100],
         max_ms=milliseconds[-1],
+        cpu_seconds=cpu_seconds,
     )
 
 

@@ -5,18 +5,22 @@ The loader is the one that ships: its sensor, ticked by Dagster's daemon in the 
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from time import monotonic, sleep
 from typing import Final, NamedTuple
 
+import psycopg
 import redis
 
+from benchmarks.idle import cpu_seconds, process_tree
 from benchmarks.ingest.figures import Figure, at_least, below
 from benchmarks.ingest.open_loop import LoadResult, read_result, run_generator
+from deploy.local.environment import without_driver
 from ingest_api.stream import read_stats_blocking
 from tests.kills.oracle import wait_until_drained
-from tests.running import RunningPlatform, run_platform
+from tests.running import RunningPlatform, run_platform, wait_until
 
 SERVERS: Final = ("postgres", "redis", "api")
 LOADING: Final = ("code_server", "daemon")
@@ -31,8 +35,8 @@ BATCH_EVENTS: Final = 100
 OFFERED_EVENTS_PER_SECOND: Final = 31_000
 LEAST_SUSTAINED: Final = 30_000
 SUSTAINED_SECONDS: Final = 60.0
-# A stream that nobody drains grows by two thirds from the middle to the last third. One second's
-# worth of requests may be added: the stream of a loader that keeps up is often empty.
+# What nobody drains grows by two thirds from the middle to the last third. A second's worth may be
+# added: of a loader that keeps up often nothing waits.
 MOST_GROWTH_RATIO: Final = 1.2
 # The first stamp of the requests of each part; none sends as many.
 STAMPS: Final = {"warm-up": 0 << 28, "latency": 1 << 28, "lag": 2 << 28, "sustained": 3 << 28}
@@ -41,6 +45,10 @@ select extract(epoch from percentile_disc(0.5) within group (order by loaded_at 
     extract(epoch from percentile_disc(0.99) within group (order by loaded_at - received_at))
 from raw.llm_events where event_id::text >= %s and event_id::text < %s
 """
+RUNS_UNDER_WAY: Final = """
+select count(*) from runs where status not in ('SUCCESS', 'FAILURE', 'CANCELED')
+"""
+RUN_SECONDS: Final = 180.0
 COUNT: Final = "select count(*) from raw.llm_events where event_id::text >= %s"
 
 
@@ -49,11 +57,12 @@ class Sample(NamedTuple):
 
     Attributes:
         at: Seconds on the monotonic clock.
+        waiting_events: Accepted, and neither loaded nor set aside yet.
         settled_events: Events loaded, or set aside, since the stream was made.
     """
 
     at: float
-    entries: int
+    waiting_events: int
     settled_events: int
 
 
@@ -77,8 +86,8 @@ def run_whole() -> Iterator[Figure]:
         yield from latency_figures("loader at work", offer_singles(platform, "latency"))
         wait_until_drained(platform)
         yield from measure_lag(platform)
-        wait_until_drained(platform)
         stop_builds(platform)
+        wait_until_drained(platform)
         yield from measure_sustained(platform)
 
 
@@ -115,29 +124,60 @@ def measure_lag(platform: RunningPlatform) -> Iterator[Figure]:
 
 
 def stop_builds(platform: RunningPlatform) -> None:
-    """Ingestion is measured, not the marts: no build takes the cores meanwhile."""
+    """Ingestion is measured, not the marts: no build takes the cores meanwhile.
+
+    Raises:
+        AssertionError: a run goes on for longer than `RUN_SECONDS`.
+    """
     platform.run_command(
         "dagster", "sensor", "stop", "build_marts_sensor", "-w", "deploy/workspace.yaml"
     )
+    url = without_driver(platform.environment["DAGSTER_DATABASE_URL"])
+
+    def none_is_under_way() -> bool:
+        with psycopg.connect(url) as connection:
+            return connection.execute(RUNS_UNDER_WAY).fetchone() == (0,)
+
+    wait_until(none_is_under_way, "all runs have ended", RUN_SECONDS)
 
 
 def measure_sustained(platform: RunningPlatform) -> Iterator[Figure]:
     """Batches at a fixed rate for a minute: all become rows, and the stream does not grow."""
     rate = OFFERED_EVENTS_PER_SECOND / BATCH_EVENTS
+    before = processor_seconds(platform)
     generator = run_generator(platform, STAMPS["sustained"], rate, SUSTAINED_SECONDS, BATCH_EVENTS)
     samples = sample_stream(platform.redis_url, SUSTAINED_SECONDS)
     result = read_result(generator)
     wait_until_drained(platform)
+    spent = processor_seconds(platform)
     ((rows,),) = platform.query(COUNT, f"{STAMPS['sustained']:08x}")
     name = f"sustained, {OFFERED_EVENTS_PER_SECOND:,} events/s offered"
     yield Figure(f"{name}: offered / rows", f"{result.events:,} / {rows:,}", "equal",
                  rows == result.events)  # fmt: skip
     yield at_least(f"{name}: committed events/s", committed_rate(samples), LEAST_SUSTAINED)
+    used = {part: spent[part] - before[part] for part in before}
+    used["load generator"] = result.cpu_seconds
+    parts = ", ".join(f"{part} {1e6 * seconds / rows:.1f}" for part, seconds in used.items())
+    yield Figure(f"{name}: processor time of an event", f"{parts} µs")
     middle, last = thirds(samples)
     yield Figure(
-        f"{name}: mean entries in the stream, middle and last third of the minute",
-        f"{middle:,.0f}, {last:,.0f}", "no growth", last <= middle * MOST_GROWTH_RATIO + rate,
+        f"{name}: mean of the events that wait, middle and last third of the minute",
+        f"{middle:,.0f}, {last:,.0f}", "no growth",
+        last <= middle * MOST_GROWTH_RATIO + OFFERED_EVENTS_PER_SECOND,
     )  # fmt: skip
+
+
+def processor_seconds(platform: RunningPlatform) -> dict[str, float]:
+    """What each part of the platform has used so far, with the processes that it started."""
+    pids = {part: platform.pid(part) for part in (*SERVERS, *LOADING)}
+    return {part: sum(map(_seconds_of, process_tree(pid))) for part, pid in pids.items() if pid}
+
+
+def _seconds_of(pid: int) -> float:
+    # One that has ended since it was listed is in the time of its parent.
+    with suppress(OSError):
+        return cpu_seconds(pid)
+    return 0.0
 
 
 def sample_stream(redis_url: str, seconds: float) -> list[Sample]:
@@ -147,8 +187,8 @@ def sample_stream(redis_url: str, seconds: float) -> list[Sample]:
     with redis.Redis.from_url(redis_url) as client:
         while (at := monotonic()) - begin < seconds:
             stats = read_stats_blocking(client)
-            settled = stats.accepted_event_count - stats.lag_event_count
-            samples.append(Sample(at, stats.entry_count, settled))
+            waiting = stats.lag_event_count
+            samples.append(Sample(at, waiting, stats.accepted_event_count - waiting))
             sleep(1.0)
     return samples
 
@@ -160,7 +200,7 @@ def committed_rate(samples: Sequence[Sample]) -> float:
 
 
 def thirds(samples: Sequence[Sample]) -> tuple[float, float]:
-    """Mean number of entries in the middle and in the last third."""
+    """Mean number of events that wait in the middle and in the last third."""
     third = len(samples) // 3
-    entries = [sample.entries for sample in samples]
-    return fmean(entries[third : 2 * third]), fmean(entries[2 * third :])
+    waiting = [sample.waiting_events for sample in samples]
+    return fmean(waiting[third : 2 * third]), fmean(waiting[2 * third :])

@@ -8,15 +8,24 @@ EVENTS_STREAM = dg.AssetKey(["redis", "events_stream"])
 LLM_EVENTS = dg.AssetKey(["raw", "llm_events"])
 LLM_EVENT_CONTENTS = dg.AssetKey(["raw", "llm_event_contents"])
 DEAD_LETTERS = dg.AssetKey(["raw", "dead_letters"])
-PROJECTS = dg.AssetKey(["app", "projects"])
+# What people set and the marts read.
+APP_TABLES = {
+    "tenants": "One row per tenant: whose rows nobody else sees.",
+    "projects": "One row per project: whose keys send events, and whether it is demo data.",
+    "budgets": "One row per budget of a project, or of all projects of a tenant.",
+    "cost_restatements": "One row per request to price calls anew, with its reason.",
+}
 
 loading_assets = [
-    dg.AssetSpec(
-        PROJECTS,
-        group_name="ingest",
-        owners=OWNERS,
-        kinds={"postgres"},
-        description="One row per project: whose keys send events, and whether it is demo data.",
+    *(
+        dg.AssetSpec(
+            dg.AssetKey(["app", table]),
+            group_name="ingest",
+            owners=OWNERS,
+            kinds={"postgres"},
+            description=description,
+        )
+        for table, description in APP_TABLES.items()
     ),
     dg.AssetSpec(
         EVENTS_STREAM,

@@ -22,7 +22,12 @@ def drain(
     Raises:
         redis.RedisClusterException: a cluster does not answer.
     """
-    stream = EventStream(redis_url=settings.redis_url, cluster=settings.redis_cluster)
+    stream = EventStream(
+        redis_url=settings.redis_url,
+        cluster=settings.redis_cluster,
+        retention_seconds=settings.stream_retention_seconds,
+        retention_bytes=settings.stream_retention_bytes,
+    )
     warehouse = Warehouse(database_url=settings.database_url)
     reader = stream.reader(f"drain-process-{os.getpid()}", shard)
     report = Loader(reader, warehouse.borrow).drain(seconds, until_caught_up=until_caught_up)

@@ -7,8 +7,8 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from ingest_api.database.load_lock import stamp
 from ingest_api.stream import RawEntry
-from orchestration.load_order import LOAD_LOCK
 from orchestration.loading.commits import Commit
 from orchestration.loading.copy_text import (
     CONTENT_COLUMNS,
@@ -25,9 +25,6 @@ create temp table if not exists staged_events on commit delete rows as
 create temp table if not exists staged_contents on commit delete rows as
     select * from raw.llm_event_contents with no data
 """
-# Shared, so that loaders do not wait for each other; a build takes it alone for an instant to learn
-# a time before which every row is committed. So loaded_at must be taken behind the lock.
-STAMP: Final = "select pg_advisory_xact_lock_shared(%s), clock_timestamp()"
 INSERT: Final = """
 insert into {target} ({columns}, loaded_at)
 select {columns}, %s from {staging}
@@ -175,15 +172,14 @@ class RawTables:
         """Rows that were new."""
         if not events:
             return 0
-        stamp = self.connection.execute(STAMP, [LOAD_LOCK]).fetchone()
-        assert stamp is not None  # noqa: S101 - a select without from gives one row
+        loaded_at = stamp(self.connection)
         self._stage(EVENTS, events)
         if any(contents):
             self._stage(CONTENTS, contents)
         on_sent()
-        row_count = self._insert(EVENTS, stamp[1])
+        row_count = self._insert(EVENTS, loaded_at)
         if any(contents):
-            self._insert(CONTENTS, stamp[1])
+            self._insert(CONTENTS, loaded_at)
         return row_count
 
     def _stage(self, table: StagedTable, lines: Sequence[bytes]) -> None:

@@ -1,16 +1,19 @@
 """Every acknowledged event is exactly one row; poison becomes a letter and blocks nothing."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from ingest_api import stream
 from ingest_api.stream import EventStreamReader
 from orchestration.load_order import read_loaded_before
 from orchestration.loading.conftest import PROJECT, TENANT, Bench, make_event
-from orchestration.loading.loader import Loader
+from orchestration.loading.loader import MAX_COMMIT_ENTRIES, Loader
 
 
 class CrashError(Exception):
@@ -217,3 +220,26 @@ def test_rows_stamped_before_a_build_are_visible_to_it(bench: Bench) -> None:
             {"t": loaded_before},
         ).fetchone() or (0, 0)
     assert (older, newer) == (1, 1)
+
+
+def test_a_drain_goes_on_while_commits_are_large(bench: Bench) -> None:
+    pipeline = bench.client.pipeline()
+    fields = {
+        "tenant_id": str(TENANT), "project_id": str(PROJECT), "api_key_id": "",
+        "received_at": "2026-11-22T10:00:00+00:00", "events": "[]",
+    }  # fmt: skip
+    for _ in range(2 * MAX_COMMIT_ENTRIES + 5):
+        pipeline.xadd(stream.STREAM, fields)  # type: ignore[arg-type]
+    pipeline.execute()
+    passed_seconds = 0.0
+
+    @contextmanager
+    def connect_for_a_second() -> Iterator[psycopg.Connection]:
+        nonlocal passed_seconds
+        passed_seconds += 1
+        with bench.connect() as connection:
+            yield connection
+
+    loader = Loader(bench.reader, connect_for_a_second, clock=lambda: passed_seconds)
+    assert loader.drain(0.5).commit_count == 1
+    assert loader.drain(0.5, busy_seconds=60).commit_count == 2
