@@ -1,8 +1,7 @@
-"""`llmscope tail`: events as they arrive in the ledger."""
+"""`llmscope tail`: events as they are accepted."""
 
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Generator, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import httpx
@@ -11,13 +10,16 @@ import typer
 
 from cli.connection import call_api, open_api
 from cli.errors import ApiError, CliError
+from cli.feed import Feed, Message, say
 from cli.output import printable
 
 PATH: Final = "/api/v1/events/recent"
-# A look is one query of a few milliseconds; an event is loaded within 5 s anyway.
-POLL_SECONDS: Final = 1.0
 PAGE_EVENTS: Final = 500
-TRANSIENT_STATUS: Final = frozenset({429, 500, 502, 503, 504})
+# Among the calls that began last is one that was loaded a moment ago.
+NEWEST_EVENTS: Final = 50
+# The feed begins so long before it: the clocks of the API and of Redis may differ.
+CLOCK_SKEW: Final = timedelta(seconds=1)
+DATABASE_AWAY: Final = 503
 
 Event = dict[str, Any]
 
@@ -39,9 +41,10 @@ def tail(
 ) -> None:
     """Show events as they arrive, one line a call.
 
-    They are those of the key's project; Ctrl-C ends it.
+    They are those of the key's project; Ctrl-C ends it. First come loaded ones, then the live feed.
 
-    A line is: start in UTC, provider and model, input and output tokens, duration, status.
+    A line is: start in UTC, provider and model, input and output tokens, duration, the estimated
+    cost where the feed knows one, status.
 
     \b
     Examples:
@@ -52,70 +55,85 @@ def tail(
     given = {"provider_name": provider, "model": model, "user_id": user, "status": status}
     filters = {name: value for name, value in given.items() if value}
     with open_api() as client:
-        for event in arrivals(_reader(client, filters), lines, follow):
+        for event in tailed(client, filters, lines, is_followed=follow):
             typer.echo(msgspec.json.encode(event).decode() if as_json else event_line(event))
 
 
-def _reader(client: httpx.Client, filters: dict[str, str]) -> Callable[[], list[Event]]:
-    def read() -> list[Event]:
-        page = call_api(client, "GET", PATH, params={**filters, "limit": PAGE_EVENTS})
-        events: list[Event] = page["events"]
-        return events
+def tailed(
+    client: httpx.Client, filters: dict[str, str], line_count: int, *, is_followed: bool
+) -> Generator[Event, None, None]:
+    """The newest `line_count` loaded events, oldest first, then what the feed has beyond them.
 
-    return read
-
-
-def arrivals(
-    read: Callable[[], list[Event]],
-    line_count: int,
-    is_followed: bool,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[Event]:
-    """Each event once, oldest first: the newest `line_count`, then what arrives.
-
-    Args:
-        read: The newest events, newest first; the first call's errors end the command, later ones
-            are waited out.
+    Without the database only what the feed has from now on; errors as in `Feed.messages`.
     """
-    page = read()
-    seen = {_identity(event) for event in page}
-    yield from reversed(page[:line_count])
-    while is_followed:
-        sleep(POLL_SECONDS)
-        page = _read_again(read)
-        fresh = [event for event in page if _identity(event) not in seen]
-        if seen and len(fresh) == PAGE_EVENTS:
-            typer.echo("... more events arrived than can be shown ...", err=True)
-        # What has left the newest page can not come back, so the memory stays bounded.
-        seen = {_identity(event) for event in page} or seen
-        yield from reversed(fresh)
-
-
-def _read_again(read: Callable[[], list[Event]]) -> list[Event]:
-    """The newest events; none while the API or its database is away."""
     try:
-        return read()
+        newest = _read_recent(client, {}, NEWEST_EVENTS)
+        page = _read_recent(client, filters, PAGE_EVENTS)
     except ApiError as error:
-        if error.status not in TRANSIENT_STATUS:
+        if error.status != DATABASE_AWAY or not is_followed:
             raise
-    except CliError as error:
-        typer.echo(f"llmscope: {error}", err=True)
-    return []
+        say(f"llmscope: {error.detail} Showing what arrives.")
+        newest, page = [], []
+    yield from reversed(page[:line_count])
+    if is_followed:
+        feed = Feed(client, filters, start_id(newest))
+        yield from fresh_events(feed.messages(), page)
 
 
-def _identity(event: Event) -> tuple[str, str]:
-    return event["event_id"], event["started_at"]
+def _read_recent(client: httpx.Client, filters: dict[str, str], limit: int) -> list[Event]:
+    answer = call_api(client, "GET", PATH, params={**filters, "limit": limit})
+    events: list[Event] = answer["events"]
+    return events
+
+
+def start_id(newest: list[Event]) -> str:
+    """Pure: where the feed has what is not loaded yet; empty, that is now, without any row."""
+    if not newest:
+        return ""
+    received_at = max(datetime.fromisoformat(event["received_at"]) for event in newest)
+    return f"{int((received_at - CLOCK_SKEW).timestamp() * 1000)}-0"
+
+
+def fresh_events(messages: Iterable[Message], shown: list[Event]) -> Iterator[Event]:
+    """Pure: the events of the feed but for those of the page at the start.
+
+    What the feed says of lost events goes to standard error.
+
+    Raises:
+        CliError: the server closed the feed for good.
+    """
+    known = {_identity(event) for event in shown}
+    is_resumed = False
+    for message in messages:
+        match message["type"]:
+            case "event":
+                event: Event = message["event"]
+                if _identity(event) not in known:
+                    yield event
+            case "dropped":
+                say(f"... {message['count']:,} events arrived faster than they could be shown ...")
+            case "gap" if is_resumed:
+                say("... events may be missing: the connection was away for too long ...")
+            case "ready":
+                continue
+            case "end":
+                raise CliError(f"The server closed the feed: {message['problem']['detail']}")
+        # Before the first event or heartbeat the feed tells of the time before this command.
+        is_resumed = True
+
+
+def _identity(event: Event) -> tuple[str, datetime]:
+    return event["event_id"], datetime.fromisoformat(event["started_at"])
 
 
 def event_line(event: Event) -> str:
     """Pure: one call in one line."""
     model = event["response_model"] or event["request_model"]
-    duration = _duration(event)
     status = f"error {event['error_type']}" if event["error_type"] else "ok"
     return printable(
         f"{_clock(event['started_at'])}  {event['provider_name']}/{model:<28}  "
         f"{_count(event['input_tokens'])} in  {_count(event['output_tokens'])} out  "
-        f"{duration:>9}  {status}"
+        f"{_duration(event):>9}  {_cost(event):>12}  {status}"
     )
 
 
@@ -131,3 +149,9 @@ def _count(tokens: int | None) -> str:
 def _duration(event: Event) -> str:
     seconds = event["duration_seconds"]
     return "-" if seconds is None else f"{seconds:.2f} s"
+
+
+def _cost(event: Event) -> str:
+    """The estimate of the feed; loaded events have their cost in the marts."""
+    cost = event.get("estimated_cost_usd")
+    return "-" if cost is None else f"~${float(cost):.6f}"

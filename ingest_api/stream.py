@@ -8,9 +8,10 @@ many events of one project:
     event_count                         how many events `events` holds
     events                              JSON array in the form of the event contract
 
-Beside the stream, in the same slot of a cluster, lie a hash of counters (`accepted_events`, and
-`settled_events`: loaded or dead-lettered), events per second of the last seconds, and when a loader
-was last seen. Each is changed in the step that changes the stream.
+Beside the stream, in the same slot of a cluster, lie a hash of counters (`accepted_events`,
+`settled_events`: loaded or dead-lettered, and what `stream_scripts` needs to keep settled entries
+for a while), events per second of the last seconds, when a loader was last seen, and a list of what
+is kept. Each is changed in the step that changes the stream.
 """
 
 from ingest_api.stream_connection import (
@@ -20,15 +21,18 @@ from ingest_api.stream_connection import (
     connect_async,
     find_durability_gaps,
 )
+from ingest_api.stream_follower import StreamFollower, Tail
 from ingest_api.stream_layout import (
     COUNTERS,
     GROUP,
     LOADER_HEARTBEAT,
     MAX_SHARDS,
+    NOTHING_KEPT,
     REDIS_ERRORS,
     STREAM,
     Entry,
     RawEntry,
+    Retention,
     Source,
     StreamError,
     StreamFullError,
@@ -51,6 +55,7 @@ __all__ = [
     "LOADER_SILENCE_SECONDS",
     "MAX_ENTRY_BYTES",
     "MAX_SHARDS",
+    "NOTHING_KEPT",
     "REDIS_ERRORS",
     "STREAM",
     "AsyncClient",
@@ -59,10 +64,13 @@ __all__ = [
     "EventStreamReader",
     "EventStreamWriter",
     "RawEntry",
+    "Retention",
     "Source",
     "StreamError",
+    "StreamFollower",
     "StreamFullError",
     "StreamStats",
+    "Tail",
     "append_replays",
     "connect",
     "connect_async",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zlib import crc32
 
@@ -12,6 +12,8 @@ GROUP: Final = "loader"
 # All that a client of Redis raises: the errors of a cluster have a root of their own.
 REDIS_ERRORS: Final = (RedisError, RedisClusterException, OSError)
 MAX_SHARDS: Final = 64
+# Head, id and the stream's own bookkeeping of an entry.
+ENTRY_OVERHEAD_BYTES: Final = 250
 
 
 class StreamError(Exception):
@@ -51,6 +53,19 @@ class Entry(NamedTuple):
         )
 
 
+class Retention(NamedTuple):
+    """How long settled entries stay for readers behind the loader, and up to how many bytes.
+
+    Zero seconds keep nothing.
+    """
+
+    seconds: float
+    max_bytes: int
+
+
+NOTHING_KEPT: Final = Retention(0.0, 0)
+
+
 class RawEntry(NamedTuple):
     """An entry as it lies in the stream; its fields are not yet checked."""
 
@@ -64,6 +79,11 @@ class RawEntry(NamedTuple):
         return int(text) if text.isdigit() else 0
 
     @property
+    def memory_bytes(self) -> int:
+        """About what Redis needs for it."""
+        return self.byte_count + ENTRY_OVERHEAD_BYTES
+
+    @property
     def byte_count(self) -> int:
         """Size of its events."""
         return len(self.fields.get(b"events", b""))
@@ -75,17 +95,40 @@ def stream_key(shard: int) -> str:
 
 
 def shard_keys(shard: int) -> Sequence[str]:
-    """The keys that every script is given: stream, counters, heartbeat of the loader, rates."""
+    """The keys that every script is given: stream, counters, heartbeat of the loader, rates, and
+    what is kept though it is settled.
+    """
     stream = stream_key(shard)
-    return stream, f"{stream}:counters", f"{stream}:loader_seen_at", f"{stream}:rates"
+    return (
+        stream,
+        f"{stream}:counters",
+        f"{stream}:loader_seen_at",
+        f"{stream}:rates",
+        f"{stream}:kept",
+    )
 
 
 def shard_of(project_id: UUID, shards: int) -> int:
     """The shard of a project: the same in every process and for ever, while `shards` is."""
-    return crc32(project_id.bytes) % shards
+    return crc32(project_id.bytes) % shards if shards > 1 else 0
 
 
-STREAM, COUNTERS, LOADER_HEARTBEAT, RATES = shard_keys(0)
+def raw_entry(entry: Any) -> RawEntry:
+    """An entry as the client of Redis gives it."""
+    entry_id, fields = entry
+    return RawEntry(entry_id.decode(), fields or {})
+
+
+def entries_of(answer: Any) -> list[Any]:
+    """The entries of the one stream that was read, in RESP2's or RESP3's form."""
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        return [entry for pages in answer.values() for page in pages for entry in page]
+    return list(answer[0][1])
+
+
+STREAM, COUNTERS, LOADER_HEARTBEAT, RATES, KEPT = shard_keys(0)
 
 
 def in_words(error: Exception) -> str:

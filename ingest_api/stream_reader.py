@@ -6,7 +6,16 @@ from datetime import timedelta
 from typing import Any, Final
 
 from ingest_api.stream_connection import BlockingClient
-from ingest_api.stream_layout import GROUP, RawEntry, shard_keys, stream_key
+from ingest_api.stream_layout import (
+    GROUP,
+    NOTHING_KEPT,
+    RawEntry,
+    Retention,
+    entries_of,
+    raw_entry,
+    shard_keys,
+    stream_key,
+)
 from ingest_api.stream_scripts import ACKNOWLEDGE, ENTER, LEAVE, STATS
 from ingest_api.stream_stats import StreamStats, parse_stats
 
@@ -19,11 +28,15 @@ class EventStreamReader:
     """A member of the loader's consumer group, named `consumer`, on one shard.
 
     Two processes that read at the same time must have different names.
+
+    Attributes:
+        retention: How long settled entries stay in the stream.
     """
 
     client: BlockingClient
     consumer: str
     shard: int = 0
+    retention: Retention = NOTHING_KEPT
 
     @property
     def key(self) -> str:
@@ -33,10 +46,10 @@ class EventStreamReader:
     def open(self) -> None:
         """Create stream and group where they are missing, and tell the API that a loader is here.
 
-        Consumers that have gone, and hold nothing, leave the group.
+        Consumers that have gone, and hold nothing, leave the group. What was kept long enough goes.
         """
         milliseconds = int(CONSUMER_SILENCE.total_seconds() * 1000)
-        self._evaluate(ENTER, GROUP, self.consumer, milliseconds)
+        self._evaluate(ENTER, GROUP, self.consumer, milliseconds, *self._retained())
 
     def leave(self) -> None:
         """Take this consumer out of the group, unless it still holds entries."""
@@ -64,22 +77,29 @@ class EventStreamReader:
             "0-0",
             count=max_entries,
         )
-        return [_raw(entry) for entry in answer[1]]
+        return [raw_entry(entry) for entry in answer[1]]
 
     def acknowledge(self, entries: Sequence[RawEntry]) -> int:
-        """Settle entries that are committed, and trim what no group needs any more.
+        """Settle entries that are committed, and trim what no group needs and was kept long enough.
 
         Returns:
             Events that were settled by this call; those of an entry that another consumer has
             settled meanwhile are not among them.
         """
-        counts = [value for entry in entries for value in (entry.entry_id, entry.event_count)]
-        settled: int = self._evaluate(ACKNOWLEDGE, GROUP, *counts)
+        values = [
+            value
+            for entry in entries
+            for value in (entry.entry_id, entry.event_count, entry.memory_bytes)
+        ]
+        settled: int = self._evaluate(ACKNOWLEDGE, GROUP, *self._retained(), *values)
         return settled
 
     def stats(self) -> StreamStats:
         """State of the shard."""
         return parse_stats(self._evaluate(STATS, GROUP))
+
+    def _retained(self) -> tuple[int, int]:
+        return int(self.retention.seconds * 1000), self.retention.max_bytes
 
     def _evaluate(self, script: str, *arguments: str | int) -> Any:
         keys = shard_keys(self.shard)
@@ -89,18 +109,4 @@ class EventStreamReader:
         answer: Any = self.client.xreadgroup(
             GROUP, self.consumer, {self.key: start}, count=max_entries, block=block
         )
-        return [_raw(entry) for entry in _entries(answer)]
-
-
-def _entries(answer: Any) -> list[Any]:
-    """The entries of the one stream asked for, in RESP2's or RESP3's form."""
-    if not answer:
-        return []
-    if isinstance(answer, dict):
-        return [entry for pages in answer.values() for page in pages for entry in page]
-    return list(answer[0][1])
-
-
-def _raw(entry: Any) -> RawEntry:
-    entry_id, fields = entry
-    return RawEntry(entry_id.decode(), fields or {})
+        return [raw_entry(entry) for entry in entries_of(answer)]

@@ -20,7 +20,7 @@ class StreamStats:
     """State of the stream.
 
     Attributes:
-        entry_count: Entries in the stream.
+        entry_count: Entries in the stream, with those that are settled and kept for a while.
         accepted_event_count: Events accepted since the stream was created.
         lag_event_count: Events accepted and not yet settled: loaded or dead-lettered.
         in_flight_entry_count: Entries a loader has read and not yet acknowledged.
@@ -85,9 +85,8 @@ def read_stats_blocking(client: BlockingClient, shards: int = 1) -> StreamStats:
 
 def parse_stats(answer: Any) -> StreamStats:
     """The answer of the script `STATS` for one shard."""
-    length, accepted, settled, pending, unread, oldest, seen, rates, now_text, memory = answer
+    length, accepted, settled, pending, unsettled, oldest, seen, rates, now_text, memory = answer
     now = float(now_text)
-    unsettled = length if unread is None else pending + unread
     return StreamStats(
         entry_count=length,
         accepted_event_count=int(accepted or 0),

@@ -16,6 +16,7 @@ from ingest_api.stream import (
     BlockingClient,
     EventStreamReader,
     EventStreamWriter,
+    Retention,
     Source,
     StreamError,
     StreamFullError,
@@ -109,6 +110,24 @@ async def test_a_full_stream_refuses_and_recovers(
     async with asyncio.timeout(30):
         while not await accepts(writer):
             await asyncio.sleep(0.02)
+
+
+async def test_what_is_kept_for_readers_behind_the_loader_fills_no_cap(
+    client: AsyncClient, blocking: BlockingClient
+) -> None:
+    writer = EventStreamWriter(client, max_entries=2)
+    reader = EventStreamReader(blocking, "test", retention=Retention(3600, 2**40))
+    reader.open()
+    for number in range(5):
+        await writer.append(SOURCE, payload(number), 1)
+        reader.acknowledge(reader.read_new(10, 1))
+    stats = await stream.read_stats(client)
+    assert (stats.entry_count, stats.lag_entry_count, stats.lag_event_count) == (5, 0, 0)
+    assert stats.lag_seconds == 0.0
+    await writer.append(SOURCE, payload(5), 1)
+    await writer.append(SOURCE, payload(6), 1)
+    with pytest.raises(StreamFullError, match="2 entries wait"):
+        await writer.append(SOURCE, payload(7), 1)
 
 
 async def accepts(writer: EventStreamWriter) -> bool:
@@ -284,3 +303,29 @@ async def test_the_shipped_redis_is_durable_and_a_lax_one_is_reported(
             ]
         finally:
             plain.config_set("appendfsync", "always")
+
+
+async def test_a_write_that_redis_does_not_answer_fails_in_time(
+    redis_server: RedisServer, blocking: BlockingClient
+) -> None:
+    patient = stream.connect_async(
+        redis_server.url, cluster=redis_server.cluster, timeout_seconds=None
+    )
+    writer = EventStreamWriter(patient, timeout_seconds=0.1)
+    await writer.append(SOURCE, payload(0), 1)
+    blocking.client_pause(60_000, all=False)
+    try:
+        with pytest.raises(StreamError):
+            await writer.append(SOURCE, payload(1), 1)
+    finally:
+        blocking.client_unpause()
+        await patient.aclose()
+
+
+async def test_a_request_that_gives_up_leaves_its_neighbours_alone(client: AsyncClient) -> None:
+    writer = EventStreamWriter(client)
+    leaving, staying = (asyncio.create_task(writer.append(SOURCE, payload(n), 1)) for n in range(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await staying
+    assert leaving.cancelled()

@@ -41,7 +41,7 @@ class Verdict:
 
 
 def wait_until_drained(platform: RunningPlatform) -> None:
-    """Until the loader has settled everything and trimmed the stream to nothing.
+    """Until the loader has settled everything.
 
     Raises:
         AssertionError: that takes longer than `DRAIN_SECONDS`.
@@ -53,9 +53,9 @@ def wait_until_drained(platform: RunningPlatform) -> None:
             if answer.status_code != 200:
                 return False
             stats: dict[str, float] = answer.json()
-            return stats["entry_count"] == stats["lag_event_count"] == 0
+            return stats["lag_entry_count"] == stats["lag_event_count"] == 0
 
-        wait_until(is_drained, "the stream is drained and trimmed", DRAIN_SECONDS, 0.5)
+        wait_until(is_drained, "the stream is drained", DRAIN_SECONDS, 0.5)
 
 
 def judge(platform: RunningPlatform, traffic: Traffic, tally: Tally, poisoner: Poisoner) -> Verdict:
