@@ -94,6 +94,7 @@ TABLE: Final[dict[str, Names]] = {
         "ai.usage.inputTokenDetails.cacheWriteTokens",
         "llm.usage.cache_creation_input_tokens",
     ),
+    "cache_write_1h_input_tokens": ("anthropic.usage.cache_creation.ephemeral_1h_input_tokens",),
     "reasoning_output_tokens": (
         "gen_ai.usage.reasoning.output_tokens",
         "gen_ai.usage.reasoning_tokens",
@@ -122,6 +123,7 @@ TABLE: Final[dict[str, Names]] = {
         "llm.response.finish_reason",
         "ai.response.finishReason",
         "gen_ai.completion.0.finish_reason",
+        "anthropic.message.stop_reason",
     ),
     "is_stream": (
         "gen_ai.request.stream",
@@ -184,7 +186,7 @@ PROVIDER: Final[Names] = (
 SERVICE_TIER: Final[Names] = (
     "gen_ai.openai.response.service_tier", "openai.response.service_tier",
     "gen_ai.response.service_tier", "gen_ai.openai.request.service_tier",
-    "openai.request.service_tier", "gen_ai.request.service_tier",
+    "openai.request.service_tier", "gen_ai.request.service_tier", "anthropic.response.service_tier",
 )  # fmt: skip
 
 # What kind of span it is, and what else one dialect alone has: see `dialects.py`.

@@ -11,7 +11,8 @@ from ingest_api.accept import Batch, accept_batch
 from ingest_api.errors import MalformedBodyError
 from ingest_api.otlp.aliases import is_known, keep_all
 from ingest_api.otlp.decoding import decode
-from ingest_api.otlp.mapping import Call, map_spans
+from ingest_api.otlp.duplicates import Call
+from ingest_api.otlp.mapping import map_spans
 from ingest_api.otlp.spans import SpanRejection
 
 _ENCODER = msgspec.json.Encoder()

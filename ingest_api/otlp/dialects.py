@@ -10,6 +10,7 @@ from typing import Final
 
 from ingest_api.otlp import aliases
 from ingest_api.otlp.aliases import text_of
+from ingest_api.otlp.duplicates import is_client
 from ingest_api.otlp.spans import Span
 
 # A rule's verdict on a span that its dialect knows and that is no call.
@@ -76,6 +77,11 @@ def operation_of(span: Span) -> str | None:
         if verdict is not None:
             return verdict or None
     return None
+
+
+def _client(span: Span) -> str | None:
+    """A client library makes spans of everything it asks for, such as the counting of tokens."""
+    return (_named(span) or NO_CALL) if is_client(span) else None
 
 
 def _openinference(span: Span) -> str | None:
@@ -160,6 +166,7 @@ def _bare(span: Span) -> str | None:
 
 
 RULES: Final[tuple[Rule, ...]] = (
+    _client,
     _openinference,
     _vercel,
     _traceloop,

@@ -1,7 +1,7 @@
 """OTLP/JSON: the JSON mapping of protobuf with hex ids, integers as texts or numbers, and enums as
 names or numbers. Unknown fields are ignored."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -30,7 +30,7 @@ _Integer = int | Annotated[str, msgspec.Meta(pattern=r"^-?[0-9]{1,20}$")]
 _Nothing: Final = msgspec.Raw(b"null")
 
 
-class _Struct(msgspec.Struct, rename="camel"):
+class _Struct(msgspec.Struct, rename="camel", gc=False):
     pass
 
 
@@ -38,8 +38,13 @@ class _Values(_Struct):
     values: list["_Value"] | None = None
 
 
-class _Pairs(_Struct):
-    values: list["_Pair"] | None = None
+class _Entry(_Struct):
+    key: str = ""
+    value: "_Value | None" = None
+
+
+class _Entries(_Struct):
+    values: list[_Entry] | None = None
 
 
 class _Value(_Struct):
@@ -48,12 +53,14 @@ class _Value(_Struct):
     double_value: float | str | None = None
     bool_value: bool | None = None
     array_value: _Values | None = None
-    kvlist_value: _Pairs | None = None
+    kvlist_value: _Entries | None = None
 
 
 class _Pair(_Struct):
+    """An attribute. Its value is read only where the key is known: most of a span is content."""
+
     key: str = ""
-    value: _Value | None = None
+    value: msgspec.Raw = _Nothing
 
 
 class _Attributed(_Struct):
@@ -88,25 +95,43 @@ class _Span(_Struct):
 
 
 class _ScopeSpans(_Struct):
+    scope: _Attributed | None = None
+    spans: list[_Span] | None = None
+
+
+class _ResourceSpans(_Struct):
+    resource: _Attributed | None = None
+    scope_spans: list[_ScopeSpans] | None = None
+
+
+class _Request(_Struct):
+    resource_spans: list[_ResourceSpans] | None = None
+
+
+class _RawScopeSpans(_Struct):
     scope: msgspec.Raw = _Nothing
     spans: list[msgspec.Raw] | None = None
 
 
-class _ResourceSpans(_Struct):
+class _RawResourceSpans(_Struct):
     resource: msgspec.Raw = _Nothing
     scope_spans: list[msgspec.Raw] | None = None
 
 
-class _Request(_Struct):
+class _RawRequest(_Struct):
     resource_spans: list[msgspec.Raw] | None = None
 
 
 _REQUEST: Final = msgspec.json.Decoder(_Request)
+_RAW_REQUEST: Final = msgspec.json.Decoder(_RawRequest)
 _ANY_REQUEST: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_RESOURCE_SPANS: Final = msgspec.json.Decoder(_ResourceSpans | None)
-_SCOPE_SPANS: Final = msgspec.json.Decoder(_ScopeSpans | None)
+_RESOURCE_SPANS: Final = msgspec.json.Decoder(_RawResourceSpans | None)
+_SCOPE_SPANS: Final = msgspec.json.Decoder(_RawScopeSpans | None)
 _ATTRIBUTED: Final = msgspec.json.Decoder(_Attributed | None)
 _SPAN: Final = msgspec.json.Decoder(_Span)
+_VALUE: Final = msgspec.json.Decoder(_Value | None)
+_NAMELESS: Final = _Attributed()
+_UNSET: Final = _Status()
 Part = TypeVar("Part")
 
 
@@ -116,10 +141,14 @@ def decode_json(body: bytes, keep: KeepKey) -> Decoded:
     Raises:
         MalformedBodyError: the body as a whole is no such request.
     """
-    request = _decode(_REQUEST, body)
-    rejected: list[SpanRejection] = []
-    walk = _Walk(keep, rejected)
-    return Decoded(list(walk.spans(request.resource_spans or [])), rejected)
+    walk = _Walk(keep, [])
+    try:
+        groups = _REQUEST.decode(body).resource_spans or []
+    except _UNREADABLE:
+        # Some part is not as it should be: cut the request up, so that it costs no other.
+        parts = _decode(_RAW_REQUEST, body).resource_spans or []
+        return Decoded(list(walk.each(parts)), walk.rejected)
+    return Decoded(list(walk.all(groups)), walk.rejected)
 
 
 def check_json(body: bytes) -> None:
@@ -141,14 +170,21 @@ class _Walk:
         self.keep = keep
         self.rejected = rejected
 
-    def spans(self, parts: list[msgspec.Raw]) -> Iterator[Span]:
+    def all(self, groups: list[_ResourceSpans]) -> Iterator[Span]:
+        """Spans of a request that was read in one pass: a fifth of the time of four."""
+        for index, group in enumerate(groups):
+            resource = self._resource(group.resource)
+            for number, part in enumerate(group.scope_spans or []):
+                place = f"resourceSpans[{index}].scopeSpans[{number}]"
+                yield from self._of_scope(part.spans or [], resource, part.scope, place)
+
+    def each(self, parts: list[msgspec.Raw]) -> Iterator[Span]:
+        """Spans of a request of which each part is read by itself."""
         for index, part in enumerate(parts):
             place = f"resourceSpans[{index}]"
             group = self._read(_RESOURCE_SPANS, part, place)
             if group is not None and group.scope_spans:
-                resource = facts_of(
-                    _attributes(self._lenient(group.resource).attributes, self.keep)
-                )
+                resource = self._resource(self._lenient(group.resource))
                 yield from self._of_resource(group.scope_spans, resource, place)
 
     def _of_resource(
@@ -159,22 +195,31 @@ class _Walk:
             group = self._read(_SCOPE_SPANS, part, place)
             if group is not None and group.spans:
                 scope = self._lenient(group.scope)
-                for number, raw in enumerate(group.spans):
-                    span = self._span(raw, resource, scope, f"{place}.spans[{number}]")
-                    if span is not None:
-                        yield span
+                yield from self._of_scope(group.spans, resource, scope, place)
 
-    def _span(
-        self, raw: msgspec.Raw, resource: Attributes, scope: _Attributed, place: str
-    ) -> Span | None:
-        sent = self._read(_SPAN, raw, place)
-        if sent is None:
-            return None
+    def _of_scope(
+        self,
+        spans: Sequence[_Span | msgspec.Raw],
+        resource: Attributes,
+        scope: _Attributed | None,
+        above: str,
+    ) -> Iterator[Span]:
+        for number, sent in enumerate(spans):
+            place = f"{above}.spans[{number}]"
+            span = self._read(_SPAN, sent, place) if isinstance(sent, msgspec.Raw) else sent
+            if span is None:
+                continue
+            try:
+                yield _span(span, resource, scope or _NAMELESS, self.keep)
+            except (SpanError, *_UNREADABLE) as error:
+                self.rejected.append(SpanRejection(place, _words(error)))
+
+    def _resource(self, sent: _Attributed | None) -> Attributes:
+        """One that cannot be read costs no span."""
         try:
-            return _span(sent, resource, scope, self.keep)
-        except (SpanError, RecursionError) as error:
-            self.rejected.append(SpanRejection(place, _words(error)))
-            return None
+            return facts_of(_attributes(sent.attributes if sent else None, self.keep))
+        except _UNREADABLE:
+            return {}
 
     def _read(
         self, decoder: msgspec.json.Decoder[Part], raw: msgspec.Raw, place: str
@@ -186,12 +231,13 @@ class _Walk:
             return None
 
     @staticmethod
-    def _lenient(raw: msgspec.Raw) -> _Attributed:
+    def _lenient(raw: msgspec.Raw) -> _Attributed | None:
         """A resource or scope; one that cannot be read costs no span."""
         try:
-            return _ATTRIBUTED.decode(raw) or _Attributed()
+            read: _Attributed | None = _ATTRIBUTED.decode(raw)
         except _UNREADABLE:
-            return _Attributed()
+            return None
+        return read
 
 
 def _words(error: Exception) -> str:
@@ -199,7 +245,7 @@ def _words(error: Exception) -> str:
 
 
 def _span(sent: _Span, resource: Attributes, scope: _Attributed, keep: KeepKey) -> Span:
-    status = sent.status or _Status()
+    status = sent.status or _UNSET
     return Span(
         resource=resource,
         scope_name=scope.name or "",
@@ -228,9 +274,13 @@ def _moments(events: list[_Event], keep: KeepKey) -> dict[str, Moment]:
 
 
 def _attributes(pairs: list[_Pair] | None, keep: KeepKey) -> Attributes:
-    if not pairs:
-        return {}
-    return {pair.key: _plain(pair.value) for pair in pairs if pair.value and keep(pair.key)}
+    found: Attributes = {}
+    for pair in pairs or ():
+        if keep(pair.key):
+            value = _VALUE.decode(pair.value)
+            if value is not None:
+                found[pair.key] = _plain(value)
+    return found
 
 
 def _plain(value: _Value) -> Any:

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
-from uuid import UUID, uuid5
+from hashlib import sha1
+from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -18,11 +19,14 @@ from ingest_api.otlp.dialects import (
     openlit_failed_model,
     operation_of,
 )
+from ingest_api.otlp.duplicates import Call, without_duplicates
 from ingest_api.otlp.providers import UNKNOWN, canonical, provider_of
 from ingest_api.otlp.spans import Span
 from ingest_api.otlp.usage import usage_of
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_VERSION_AND_VARIANT: Final = 0xF << 76 | 0x3 << 62
+_UUID5: Final = 0x5 << 76 | 0x2 << 62
 NANOS_PER_SECOND: Final = 1_000_000_000
 # A text that is longer than the contract allows is cut: a long label never costs a call.
 MAX_LABEL, MAX_NAME, MAX_MESSAGE, MAX_REASONS = 128, 256, 2000, 32
@@ -31,13 +35,6 @@ OTHER_ERROR: Final = "_OTHER"
 UNSET_SERVICE: Final = "unknown_service"
 # How the clients of OpenAI and Anthropic begin: "Error code: 429 - ...".
 _HTTP_STATUS: Final = re.compile(r"^(?:\w+: )?Error code: ([1-5]\d\d)\b")
-
-
-class Call(NamedTuple):
-    """A model call and the span that told of it."""
-
-    span: Span
-    event: Event
 
 
 class _Parameters(msgspec.Struct):
@@ -63,37 +60,17 @@ def map_spans(spans: Iterable[Span], project_id: UUID, *, with_content: bool = F
         operation = operation_of(span)
         if operation is not None:
             calls.append(Call(span, _event(span, operation, project_id, with_content)))
-    return _without_wrappers(calls)
+    return without_duplicates(calls)
 
 
 def event_id_of(project_id: UUID, trace_id: str, span_id: str) -> UUID:
-    """The same for the same span, so that what an exporter sends again is the same event."""
-    return uuid5(project_id, f"{trace_id}:{span_id}")
+    """The same for the same span, so that what an exporter sends again is the same event.
 
-
-def _without_wrappers(calls: list[Call]) -> list[Call]:
-    """A call that is the direct parent of a call of its kind is the same call, seen by a framework
-    above the client. The lower one counts, unless only the upper one has tokens."""
-    by_id = {(call.span.trace_id, call.span.span_id): call for call in calls}
-    children: dict[UUID | None, list[Call]] = {}
-    for call in calls:
-        parent = by_id.get((call.span.trace_id, call.span.parent_span_id or ""))
-        if parent and parent.event.operation_name == call.event.operation_name:
-            children.setdefault(parent.event.event_id, []).append(call)
-    if not children:
-        return calls
-    dropped: set[UUID | None] = set()
-    for call in calls:
-        below = children.get(call.event.event_id)
-        if below and _has_tokens(call) and not any(_has_tokens(child) for child in below):
-            dropped.update(child.event.event_id for child in below)
-        elif below:
-            dropped.add(call.event.event_id)
-    return [call for call in calls if call.event.event_id not in dropped]
-
-
-def _has_tokens(call: Call) -> bool:
-    return call.event.input_tokens is not None or call.event.output_tokens is not None
+    A UUIDv5 (RFC 9562, section 5.5), made in a third of the time that `uuid.uuid5` takes.
+    """
+    name = project_id.bytes + f"{trace_id}:{span_id}".encode()
+    digest = int.from_bytes(sha1(name, usedforsecurity=False).digest()[:16], "big")
+    return UUID(int=digest & ~_VERSION_AND_VARIANT | _UUID5)
 
 
 def _event(span: Span, operation: str, project_id: UUID, with_content: bool) -> Event:

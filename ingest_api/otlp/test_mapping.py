@@ -3,14 +3,14 @@
 import json
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 
 from ingest_api.events import Event, json_text
 from ingest_api.otlp.aliases import is_known, keep_all
 from ingest_api.otlp.decoding import JSON, decode
-from ingest_api.otlp.mapping import map_spans
+from ingest_api.otlp.mapping import event_id_of, map_spans
 from ingest_api.otlp.providers import canonical, provider_at
 from tests.otlp_spans import START_NANO, TRACE_ID, as_json, moment, request, span
 
@@ -53,6 +53,12 @@ def events_of(
 def event_of(attributes: dict[str, Any], scope: str = "test", **fields: Any) -> Event:
     [event] = events_of(span(attributes, **fields), scope=scope)
     return event
+
+
+def test_an_id_is_the_uuid5_of_project_trace_and_span() -> None:
+    for number in range(50):
+        expected = uuid5(PROJECT, f"{TRACE_ID}:{number:016x}")
+        assert event_id_of(PROJECT, TRACE_ID, f"{number:016x}") == expected
 
 
 def without(attributes: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -105,7 +105,9 @@ def usage_of(span: Span, operation: str, provider: str, is_stream: bool | None) 
         output_tokens=_inclusive_output(sent_input, sent_output, reasoning, total),
         cache_read_input_tokens=read,
         cache_write_input_tokens=write,
-        cache_write_1h_input_tokens=_at(verbatim, CACHE_WRITE_1H_PATHS),
+        cache_write_1h_input_tokens=_count(
+            span, "cache_write_1h_input_tokens", verbatim, CACHE_WRITE_1H_PATHS
+        ),
         reasoning_output_tokens=reasoning,
         input_audio_tokens=_integer(span.facts.get("input_audio_tokens")),
         output_audio_tokens=_integer(span.facts.get("output_audio_tokens")),
@@ -139,7 +141,10 @@ def _is_exclusive(sent_input: int | None, verbatim: Attributes) -> bool:
 
 
 def _count(span: Span, fact: str, verbatim: Attributes, paths: Paths) -> int | None:
-    count = _integer(span.facts.get(fact))
+    count = span.facts.get(fact)
+    if type(count) is int:
+        return count
+    count = _integer(count)
     return _at(verbatim, paths) if count is None else count
 
 

@@ -76,7 +76,7 @@ async def export_traces(request: Request, key: IngestKeyDep, services: ServicesD
     """Take the model calls among spans; other spans are no error. docs/opentelemetry.md says which
     span is a call."""
     media, body = await _read(request, services)
-    # 5 MiB take up to 0.2 s: other requests are answered meanwhile.
+    # 20 MiB take up to 0.2 s: other requests are answered meanwhile.
     traces = await run_in_threadpool(
         read_traces,
         body,
@@ -84,6 +84,7 @@ async def export_traces(request: Request, key: IngestKeyDep, services: ServicesD
         key.project_id,
         datetime.now(UTC),
         services.settings.max_batch_events,
+        with_content=key.content_policy == "all",
     )
     standing = await _store(services, key, traces)
     headers = standing.headers() if standing else None
@@ -126,7 +127,7 @@ async def _read(request: Request, services: Services) -> tuple[str, bytes]:
             f"Send OTLP as `Content-Type: {PROTOBUF}` or `{JSON}`."
         )
     headers = dict(request.scope["headers"])
-    return media, await read_body(request.receive, headers, services.settings.max_body_bytes)
+    return media, await read_body(request.receive, headers, services.settings.max_otlp_body_bytes)
 
 
 async def _store(services: Services, key: ApiKey, traces: Traces) -> Standing | None:

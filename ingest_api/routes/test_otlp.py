@@ -116,7 +116,7 @@ REFUSED: list[tuple[bytes, dict[str, str], int]] = [
     (b"{}", {"content-encoding": "gzip"}, 400),
     (b"{}", {"authorization": "Bearer llms_wrong"}, 401),
     (b"\x0a\xff", {"authorization": "", "content-type": PROTOBUF}, 401),
-    (b" " * 6_000_000, {}, 413),
+    (b" " * 21_000_000, {}, 413),
     (b"{}", {"content-type": "text/plain"}, 415),
     (b"{}", {"content-encoding": "br"}, 415),
 ]
