@@ -1,4 +1,4 @@
-"""`make docs`: write the contract as a page for senders and as a JSON schema for SDKs."""
+"""`make docs`: write the contract as a page for senders, and as JSON for the SDKs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from ingest_api.errors import PROBLEMS
 from ingest_api.events import json_schema
+from ingest_api.otlp.providers import HOST_ENDINGS
 from ingest_api.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = ROOT / "docs" / "events.md"
 SCHEMA: Final = ROOT / "sdk" / "contract" / "event.schema.json"
+PROVIDERS: Final = ROOT / "sdk" / "contract" / "providers.json"
 
 TEMPLATE: Final = """\
 <!-- Written by `make docs` from ingest_api/events.py: edit that. -->
@@ -150,7 +152,13 @@ def render_schema() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
+def render_providers() -> str:
+    """Endings of the addresses of providers, first match wins, as the text of a JSON file."""
+    return json.dumps({"host_endings": HOST_ENDINGS}, indent=2) + "\n"
+
+
 if __name__ == "__main__":
     PAGE.write_text(render())
     SCHEMA.parent.mkdir(parents=True, exist_ok=True)
     SCHEMA.write_text(render_schema())
+    PROVIDERS.write_text(render_providers())

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from ingest_api.accept import accept_event
-from ingest_api.event_docs import PAGE, SCHEMA, render, render_schema, type_words
+from ingest_api.event_docs import (
+    PAGE,
+    PROVIDERS,
+    SCHEMA,
+    render,
+    render_providers,
+    render_schema,
+    type_words,
+)
 from ingest_api.events import json_schema
 
 PROPERTIES = json_schema()["properties"]
@@ -19,6 +27,10 @@ def test_the_committed_page_is_current() -> None:
 
 def test_the_committed_schema_is_current() -> None:
     assert SCHEMA.read_text() == render_schema(), "run: make docs"
+
+
+def test_the_committed_providers_are_current() -> None:
+    assert PROVIDERS.read_text() == render_providers(), "run: make docs"
 
 
 def test_the_page_names_every_field() -> None:

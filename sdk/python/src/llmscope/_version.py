@@ -1,0 +1,3 @@
+"""The version of this package; the platform has its own."""
+
+__version__ = "0.1.0"

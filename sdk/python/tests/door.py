@@ -1,0 +1,128 @@
+"""A real HTTP server that takes events as LLMScope does, and misbehaves as a test wants."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Union
+
+BATCH_PATH = "/api/v1/events/ingest/batch"
+MAX_BODY_BYTES = 5 * 2**20
+# A status; "cut": close without an answer; "half": store, then cut the answer in the middle.
+Behaviour = Union[int, str]
+
+
+class Door:
+    """Listens on a free port of the loopback interface, or on `port`.
+
+    Attributes:
+        events: What was stored, by id: an event that comes twice is one.
+        behaviours: What to do with the next requests; afterwards all is well.
+        rejects: Why an event is rejected, None where it is not.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self.events: dict[str, dict[str, Any]] = {}
+        self.order: list[str] = []
+        self.behaviours: Iterator[Behaviour] = iter(())
+        self.rejects: Callable[[dict[str, Any]], str | None] = lambda _event: None
+        self.headers: dict[str, str] = {}
+        self.bodies: list[int] = []
+        self.connections = itertools.count()
+        self.connection_count = 0
+        self.lock = threading.Lock()
+        self._open(port)
+
+    def _open(self, port: int) -> None:
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self.server.daemon_threads = True
+        self.port = self.server.server_port
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+    def start_again(self) -> None:
+        """On the same port."""
+        self._open(self.port)
+
+    def wait_for(self, count: int, seconds: float = 20) -> None:
+        deadline = time.monotonic() + seconds
+        while len(self.events) < count:
+            assert time.monotonic() < deadline, f"{len(self.events)} of {count} events came"
+            time.sleep(0.01)
+
+    def take(self, events: list[dict[str, Any]]) -> dict[str, Any]:
+        accepted, rejected = [], []
+        with self.lock:
+            self.bodies.append(len(events))
+            for index, event in enumerate(events):
+                reason = self.rejects(event)
+                if reason:
+                    rejected.append({"index": index, "field": "tags", "reason": reason})
+                    continue
+                accepted.append(event["event_id"])
+                if event["event_id"] not in self.events:
+                    self.order.append(event["event_id"])
+                self.events[event["event_id"]] = event
+        return {"accepted": accepted, "rejected": rejected}
+
+
+def _handler(door: Door) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            door.connection_count = next(door.connections) + 1
+            super().setup()
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            door.headers = {name.lower(): value for name, value in self.headers.items()}
+            if self.headers["content-encoding"] == "gzip":
+                body = gzip.decompress(body)
+            behaviour = next(door.behaviours, 202)
+            if behaviour == "cut":
+                self.close_connection = True
+                return
+            if behaviour not in (202, "half"):
+                self.answer(int(behaviour), {"detail": "not now"})
+                return
+            assert self.path == BATCH_PATH
+            told = door.take(json.loads(body))
+            if behaviour == "half":
+                text = json.dumps(told).encode()
+                self.send_response(202)
+                self.send_header("content-length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text[: len(text) // 2])
+                self.close_connection = True
+                return
+            self.answer(202 if told["accepted"] else 422, told)
+
+        def answer(self, status: int, document: dict[str, Any]) -> None:
+            text = json.dumps(document).encode()
+            self.send_response(status)
+            if status in (429, 503):
+                self.send_header("retry-after", "0")
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_args: Any) -> None:
+            """Say nothing."""
+
+    return Handler
