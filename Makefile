@@ -1,7 +1,9 @@
 # Everything a newcomer and CI need. `make` alone lists it.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down reset status logs psql test lint docs lock demo demo-remove bench-idle bench-ingest kill-test bench-otlp
+.PHONY: help setup setup-dev up down reset status logs psql test lint docs dbt-docs lock demo demo-remove \
+	bench-idle bench-ingest kill-test bench-otlp bench-live check-exporters bench-cost bench-marts \
+	bench-query bench-sdk
 
 # The system's Python that makes .venv: 3.11, 3.12 or 3.13.
 PYTHON ?= python3
@@ -12,7 +14,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 	--no-emit-index-url --no-header
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: run \`apt-get install python3 python3-venv\`." >&2; exit 1; }
@@ -51,16 +53,27 @@ test: lint ## Run every linter and every test
 lint: setup-dev ## Run every linter and the type checker
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check .
 	@.venv/bin/mypy
+	@cd sdk/python && ../../.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 
-docs: setup-dev ## Renew docs/events.md and the JSON schema from the event contract
+docs: setup-dev ## Renew docs/events.md and what the SDKs take from the server: schema, providers
 	@.venv/bin/python -m ingest_api.event_docs
+
+dbt-docs: setup ## Write the docs of every model and column to .llmscope/dbt-docs
+	@export DATABASE_URL=postgresql://nobody@127.0.0.1/none DBT_TARGET_PATH=$(CURDIR)/.llmscope/dbt-docs \
+		DBT_LOG_PATH=$(CURDIR)/.llmscope/dbt-docs && \
+	.venv/bin/python -m orchestration.transforming.run_dbt --quiet parse && \
+	.venv/bin/python -m orchestration.transforming.run_dbt --quiet docs generate --empty-catalog --no-compile --static
+	@echo "Open .llmscope/dbt-docs/static_index.html in a browser."
 
 lock: setup-dev ## Renew requirements/*.txt from requirements/*.in
 	$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
 	$(COMPILE) requirements/runtime.in -o requirements/runtime.txt
 	$(COMPILE) requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) requirements/instrumentations.in -o requirements/instrumentations.txt
+	$(COMPILE) requirements/bench.in -o requirements/bench.txt
+	$(COMPILE) requirements/sdk.in -o requirements/sdk.txt
 
 demo: ## Send a month of demo traffic, then a live trickle
 	$(NEEDS_SETUP)
@@ -82,3 +95,22 @@ kill-test: setup-dev ## Kill processes, fill disks, lose databases under 5,000 e
 
 bench-otlp: setup-dev ## Compare recorded OTLP requests with the truth, and measure their mapping, 1 minute
 	@.venv/bin/python -m benchmarks.otlp
+
+check-exporters: setup-dev ## Send calls of today's OpenTelemetry instrumentations to the running platform, and compare
+	@$(LOCAL) run python -m tests.exporters
+
+bench-cost: setup-dev ## Compare costs of recorded answers with other price tables, 1 minute
+	@.venv/bin/python -m benchmarks.cost
+
+bench-marts: setup-dev ## Measure builds on histories of 1, 5 and 20 million calls, an hour and 50 GB
+	@.venv/bin/python -m benchmarks.marts $(ARGS)
+
+bench-query: setup-dev ## Measure the Query API over 20 million calls, which takes hours to build the first time
+	@.venv/bin/python -m benchmarks.query $(ARGS)
+
+bench-live: setup-dev ## Measure the live feed: 500 events/s to 200 clients, one of them stuck, 90 s
+	@.venv/bin/python -m benchmarks.live
+
+bench-sdk: setup-dev ## Replay recorded calls through the Python SDK, and measure what it costs, 1 minute
+	@python="$$(.venv/bin/python -m tests.environments sdk)" && cd sdk/python && \
+		PYTHONPATH=src:. "$$python" -m benchmarks

@@ -2,14 +2,26 @@
 
 import typer
 
-from cli import dead_letters, keys, platform, projects
+from cli import (
+    analytics,
+    bi,
+    budgets,
+    dead_letters,
+    export,
+    keys,
+    platform,
+    prices,
+    projects,
+    restate,
+)
 from cli.send import send
 from cli.tail import tail
 
 HELP = """LLMScope: the ledger of your LLM calls, from the terminal.
 
 Without settings it talks to the platform of its own clone. LLMSCOPE_URL and LLMSCOPE_API_KEY name
-another API for send, tail and dead-letters; DATABASE_URL another database for keys and projects.
+another API for send, tail, top, costs and dead-letters; DATABASE_URL another database for the
+other commands.
 
 \b
 Exit codes:
@@ -32,6 +44,13 @@ for command in (platform.up, platform.down, platform.status, platform.logs):
     app.command()(command)
 app.command()(send)
 app.command()(tail)
+app.command()(analytics.top)
+app.command()(analytics.costs)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(keys.app, name="keys")
+app.add_typer(prices.app, name="prices")
 app.add_typer(projects.app, name="projects")
+app.add_typer(budgets.app, name="budgets")
+app.add_typer(bi.app, name="bi")
+app.add_typer(export.app, name="export")
+app.add_typer(restate.app, name="restate")

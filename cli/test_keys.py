@@ -62,6 +62,17 @@ def test_limits_scopes_and_quotas_are_stored(served: Served, run_cli: RunCli) ->
     assert projects["checkout"]["active_key_count"] == 1
 
 
+def test_the_content_that_a_project_stores_is_shown_and_set(
+    served: Served, run_cli: RunCli
+) -> None:
+    assert "that events carry, and none of" in run_cli("projects", "content", "main").stdout
+    assert "stores no prompts" in run_cli("projects", "content", "main", "none").stdout
+    assert "stores no prompts" in run_cli("projects", "content", "main").stdout
+    (main,) = json.loads(run_cli("projects", "list", "--json").stdout)
+    assert main["content_policy"] == "none"
+    assert run_cli("projects", "content", "main", "some").exit_code == 2
+
+
 def test_what_cannot_be_done_is_one_sentence(
     served: Served, run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,6 +83,7 @@ def test_what_cannot_be_done_is_one_sentence(
         (["keys", "revoke", "llms_unknown"], "There is no key llms_unknown"),
         (["projects", "limit", "main"], "either --max-events-per-day or --none"),
         (["projects", "create", " "], "must have a letter"),
+        (["projects", "content", "none"], "There is no project none"),
     ]
     for arguments, words in cases:
         ended = run_cli(*arguments)

@@ -8,7 +8,8 @@ import tempfile
 import uvicorn
 
 from ingest_api.app import Api, create_app
-from ingest_api.http_protocol import JoiningProtocol
+from ingest_api.http_protocol import EventProtocol
+from ingest_api.live.protocols import FeedWebSocketProtocol
 from ingest_api.metrics import MULTIPROCESS_FOLDER
 from ingest_api.settings import Settings, SettingsError, read_settings
 
@@ -48,7 +49,12 @@ def _serve(settings: Settings) -> None:
         workers=settings.api_processes,
         log_level=settings.log_level,
         access_log=False,
-        http=JoiningProtocol,
+        http=EventProtocol,
+        ws=FeedWebSocketProtocol,
+        # Compressed for each client by itself, a feed would cost ten times as much.
+        ws_per_message_deflate=False,
+        # Clients of the feed have nothing to say.
+        ws_max_size=64 * 1024,
         server_header=False,
         # Nothing asks for the client's address or for the scheme.
         proxy_headers=False,

@@ -12,8 +12,12 @@ from psycopg_pool import AsyncConnectionPool
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ingest_api.analytics.answering import Analytics
+from ingest_api.analytics.cache import Cache
+from ingest_api.analytics.warehouse import Warehouse
 from ingest_api.auth import KeyRing
 from ingest_api.body import ClientGoneError
 from ingest_api.dependencies import Services
@@ -24,13 +28,26 @@ from ingest_api.errors import (
     NotFoundError,
     Problem,
 )
+from ingest_api.estimates import CostEstimates
 from ingest_api.ingest import IngestDoor
 from ingest_api.limits import Limiter
+from ingest_api.live.feed import LiveFeed
+from ingest_api.live.tokens import Tokens
 from ingest_api.metrics import Metrics
 from ingest_api.middleware import CLIENT_CLOSED_REQUEST, Observer, request_id
 from ingest_api.openapi import DESCRIPTION, TAGS, complete
 from ingest_api.reports import ReportSite
-from ingest_api.routes import dead_letters, events, health, metrics, otlp
+from ingest_api.routes import (
+    analytics,
+    budgets,
+    dead_letters,
+    events,
+    health,
+    live,
+    metrics,
+    otlp,
+    prices,
+)
 from ingest_api.settings import Settings, SettingsError
 from ingest_api.stream import (
     EventStreamWriter,
@@ -43,9 +60,11 @@ logger = logging.getLogger(__name__)
 
 CORS_REQUEST_HEADERS = (
     "Authorization", "X-API-Key", "Content-Type", "Content-Encoding", "X-Request-Id",
+    "If-None-Match", "Last-Event-ID",
 )  # fmt: skip
 CORS_ANSWER_HEADERS = (
     "X-Request-Id", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset",
+    "ETag",
 )  # fmt: skip
 
 
@@ -69,7 +88,8 @@ class Api(FastAPI):
         )
         self.settings = settings
         self.metrics = Metrics()
-        self.entry: ASGIApp = Observer(IngestDoor(super().__call__, self.state), self.metrics)
+        self.observer = Observer(IngestDoor(super().__call__, self.state), self.metrics)
+        self.entry: ASGIApp = self.observer
         if settings.cors_origins:
             self.entry = _with_cors(self.entry, settings.cors_origins)
 
@@ -88,7 +108,11 @@ def create_app(settings: Settings) -> Api:
     """The API as one ASGI application."""
     app = Api(settings)
     app.include_router(events.router)
+    app.include_router(analytics.router)
+    app.include_router(live.router)
     app.include_router(dead_letters.router)
+    app.include_router(prices.router)
+    app.include_router(budgets.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(otlp.router)
@@ -127,25 +151,48 @@ def _lifespan(settings: Settings) -> Callable[[Api], AbstractAsyncContextManager
 async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[Services]:
     """Connections of one process. Neither Redis nor Postgres needs to answer yet."""
     client = connect_async(settings.redis_url, cluster=settings.redis_cluster)
+    writing_client = connect_async(
+        settings.redis_url, cluster=settings.redis_cluster, timeout_seconds=None
+    )
     pool = AsyncConnectionPool(settings.database_url, min_size=1, max_size=4, open=False)
     await pool.open(wait=False)
+    warehouse = Warehouse.at(settings.database_url, settings.query_timeout_seconds)
+    await warehouse.open()
     keys = KeyRing(pool, client)
     await keys.refresh()
     stop = asyncio.Event()
-    refresher = asyncio.create_task(keys.run(stop))
+    estimates = CostEstimates(pool)
+    feed = LiveFeed(
+        client, settings.stream_shards, keys, settings.live_limits, estimates.estimate, metrics
+    )
+    workers = [asyncio.create_task(part.run(stop)) for part in (keys, estimates, feed)]
     writer = EventStreamWriter(
-        client,
+        writing_client,
         settings.stream_shards,
         max_entries=settings.max_stream_entries,
         max_memory_bytes=settings.max_redis_memory_bytes,
     )
     try:
-        yield Services(settings, client, pool, keys, writer, Limiter(client), metrics)
+        yield Services(
+            settings,
+            client,
+            pool,
+            keys,
+            writer,
+            Limiter(client),
+            metrics,
+            estimates,
+            Analytics(warehouse, Cache(client)),
+            feed,
+            Tokens(client, settings.live_token_seconds),
+        )
     finally:
         await writer.drain()
         stop.set()
-        await refresher
+        await asyncio.gather(*workers)
+        await warehouse.close()
         await pool.close()
+        await writing_client.aclose()
         await client.aclose()
 
 
@@ -179,9 +226,22 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
-    problem = MethodNotAllowedError if error.status_code == 405 else NotFoundError
-    answer = problem(NotFoundError.example, headers=error.headers)
+    if error.status_code == 405:
+        headers = {"Allow": ", ".join(_allowed_methods(request))}
+        answer: Problem = MethodNotAllowedError(NotFoundError.example, headers=headers)
+    else:
+        answer = NotFoundError(NotFoundError.example, headers=error.headers)
     return answer.response(request_id(request.scope))
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    # The router names those of the first route only, and each method is a route of its own.
+    found = (
+        getattr(route, "methods", None) or ()
+        for route in request.app.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+    )
+    return sorted(set().union(*found))
 
 
 async def _answer_bad_parameter(request: Request, error: Exception) -> Response:

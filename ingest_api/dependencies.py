@@ -7,9 +7,13 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from psycopg_pool import AsyncConnectionPool
 
+from ingest_api.analytics.answering import Analytics
 from ingest_api.auth import ApiKey, KeyRing, Scope, presented_key
 from ingest_api.errors import BadParameterError
+from ingest_api.estimates import CostEstimates
 from ingest_api.limits import Limiter
+from ingest_api.live.feed import LiveFeed
+from ingest_api.live.tokens import Tokens
 from ingest_api.metrics import Metrics
 from ingest_api.settings import Settings
 from ingest_api.stream import AsyncClient, EventStreamWriter
@@ -34,6 +38,10 @@ class Services:
     writer: EventStreamWriter
     limiter: Limiter
     metrics: Metrics
+    estimates: CostEstimates
+    analytics: Analytics
+    feed: LiveFeed
+    tokens: Tokens
 
 
 def get_services(request: Request) -> Services:
@@ -66,11 +74,11 @@ class RequireKey:
         """
         presented = presented_key(dict(request.scope["headers"]))
         key = await services.keys.find(presented, self.scope)
-        _refuse_unknown_parameters(request)
+        refuse_unknown_parameters(request)
         return key
 
 
-def _refuse_unknown_parameters(request: Request) -> None:
+def refuse_unknown_parameters(request: Request) -> None:
     """Refuse a misspelt filter instead of ignoring it."""
     path = request.app.openapi()["paths"].get(request.scope["route"].path, {})
     parameters = path.get(request.method.lower(), {}).get("parameters", [])

@@ -6,14 +6,17 @@ Problem
 ├── ForbiddenError            403  the key lacks the scope
 ├── NotFoundError             404  no such path
 ├── MethodNotAllowedError     405  the path answers to another method
+├── NotAcceptableError        406  the answer has a form that the client does not take
 ├── BodyTooLargeError         413  more bytes or events than one request may carry
 ├── UnsupportedEncodingError  415  a Content-Encoding other than gzip, zstd and identity
 ├── RejectedEventsError       422  not one event was acceptable
 ├── BadParameterError         422  a parameter of the query or the body is wrong
+├── LimitExceededError        422  a question asks for more than one answer may hold
 ├── RateLimitedError          429  the key sends faster than it may
 ├── QuotaExceededError        429  the project has had its events of this day
 ├── InternalError             500  a fault of the server; the request id finds it in the log
-└── UnavailableError          503  the event was not stored: send it again after `Retry-After`
+├── UnavailableError          503  the event was not stored: send it again after `Retry-After`
+└── QueryTimeoutError         504  a question took too long: ask for less
 """
 
 from collections.abc import Mapping
@@ -111,6 +114,13 @@ class MethodNotAllowedError(Problem):
     example = "This path answers to POST."
 
 
+class NotAcceptableError(Problem):
+    """The answer has a form that the client does not take."""
+
+    status, type, title = 406, "not-acceptable", "The answer has another form"
+    example = "Send `Accept: text/event-stream`, or connect as a WebSocket."
+
+
 class BodyTooLargeError(Problem):
     """More bytes or events than one request may carry."""
 
@@ -140,6 +150,16 @@ class BadParameterError(Problem):
 
     status, type, title = 422, "bad-parameter", "A parameter is wrong"
     example = "limit: Input should be less than or equal to 500"
+
+
+class LimitExceededError(Problem):
+    """A question asks for more than one answer may hold; `limit` names which."""
+
+    status, type, title = 422, "limit-exceeded", "The question asks for too much"
+    example = (
+        "max_points: the question asks for 23,760 of at most 10,000: "
+        "ask for a coarser interval, a shorter period, or a smaller `limit`."
+    )
 
 
 class RateLimitedError(Problem):
@@ -173,18 +193,28 @@ class UnavailableError(Problem):
         super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)})
 
 
+class QueryTimeoutError(Problem):
+    """A question took longer than LLMSCOPE_QUERY_TIMEOUT_SECONDS."""
+
+    status, type, title = 504, "query-timeout", "The question took too long"
+    example = "The question took longer than 10 s: shorten the period, or group by less."
+
+
 PROBLEMS: tuple[type[Problem], ...] = (
     MalformedBodyError,
     UnauthorizedError,
     ForbiddenError,
     NotFoundError,
     MethodNotAllowedError,
+    NotAcceptableError,
     BodyTooLargeError,
     UnsupportedEncodingError,
     RejectedEventsError,
     BadParameterError,
+    LimitExceededError,
     RateLimitedError,
     QuotaExceededError,
     InternalError,
     UnavailableError,
+    QueryTimeoutError,
 )

@@ -20,8 +20,11 @@ dots, underscores and hyphens, else a new one. Every error is a problem document
 not have 405 `method-not-allowed` with `Allow`."""
 TAGS: Final[list[dict[str, Any]]] = [
     {"name": "events", "description": "Events in, and a look at what has arrived."},
+    {"name": "live", "description": "Events as they are accepted."},
     {"name": "otlp", "description": "Model calls from OpenTelemetry's exporters and collectors."},
+    {"name": "analytics", "description": "Cost and usage of the key's project, from the marts."},
     {"name": "dead letters", "description": "Events that were acknowledged and cannot be loaded."},
+    {"name": "budgets", "description": "What a project may cost in a month."},
     {"name": "health", "description": "For balancers and for Prometheus. No key is needed."},
 ]
 EXAMPLE_EVENT: Final[dict[str, Any]] = {
@@ -48,6 +51,9 @@ EXAMPLE_EXTRA: Final[dict[type[Problem], dict[str, Any]]] = {
         "errors": [
             {"field": "limit", "reason": "Input should be less than or equal to 500"},
         ]
+    },
+    errors.LimitExceededError: {
+        "limit": {"name": "max_points", "maximum": 10_000, "asked": 23_760}
     },
 }
 
@@ -103,6 +109,16 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
                 "type": "object",
                 "required": ["field", "reason"],
                 "properties": {"field": {"type": "string"}, "reason": {"type": "string"}},
+            },
+        },
+        "limit": {
+            "type": "object",
+            "description": "The limit that was exceeded; `asked` is null where nobody counted on.",
+            "required": ["name", "maximum", "asked"],
+            "properties": {
+                "name": {"type": "string"},
+                "maximum": {"type": "integer"},
+                "asked": {"type": ["integer", "null"]},
             },
         },
     },

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ingest_api.live.limits import FeedLimits
 from ingest_api.stream import MAX_SHARDS
 
 
@@ -50,6 +51,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         5 * 1024 * 1024, ge=1024, description="Bytes of a request body once decoded, at most."
     )
+    max_otlp_body_bytes: int = Field(
+        20 * 1024 * 1024,
+        ge=1024,
+        description="Bytes of an OTLP request once decoded, at most: exporters do not cut their "
+        "batches, and drop what is refused.",
+    )
     stream_shards: int = Field(
         1, ge=1, le=MAX_SHARDS, description="Streams that the projects are spread over."
     )
@@ -59,7 +66,29 @@ class Settings(BaseSettings):
     max_redis_memory_bytes: int = Field(
         1024**3, ge=1, description="Memory that Redis uses above which the API answers 503."
     )
+    query_timeout_seconds: int = Field(
+        10, ge=1, le=600, description="Seconds after which a question to the marts is given up."
+    )
     redis_cluster: bool = Field(False, description="Whether Redis is a cluster.")
+    live_max_clients: int = Field(
+        500, ge=0, description="Clients of the live feed that a process of the API serves."
+    )
+    live_buffer_bytes: int = Field(
+        4 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes that may wait for a slow client of the live feed; more are dropped.",
+    )
+    live_heartbeat_seconds: float = Field(
+        15.0, gt=0, description="Silence of the live feed after which there is a heartbeat."
+    )
+    live_stall_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="A client of the live feed that takes nothing for so long is closed.",
+    )
+    live_token_seconds: float = Field(
+        60.0, gt=0, le=3600, description="How long a token opens the live feed."
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="Origins whose pages may call the API, comma-separated; `*` is all."
     )
@@ -69,6 +98,16 @@ class Settings(BaseSettings):
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
         "info", description="Least severe level that is logged."
     )
+
+    @property
+    def live_limits(self) -> FeedLimits:
+        """What clients of the live feed may cost."""
+        return FeedLimits(
+            self.live_max_clients,
+            self.live_buffer_bytes,
+            self.live_heartbeat_seconds,
+            self.live_stall_seconds,
+        )
 
 
 def environment_name(field: str) -> str:

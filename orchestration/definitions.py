@@ -15,6 +15,7 @@ from orchestration.loading.dead_letters import (
 from orchestration.loading.drain_runs import drain_events_job
 from orchestration.loading.sensors import load_events_sensor
 from orchestration.pricing.assets import model_prices
+from orchestration.pricing.schedules import refresh_prices_schedule
 from orchestration.reporting.assets import report_pages_show_current_marts, report_site
 from orchestration.reporting.pages import ReportPages
 from orchestration.reporting.schedules import refresh_report_site_job, report_site_sensor
@@ -22,6 +23,7 @@ from orchestration.resources import EventStream, Warehouse
 from orchestration.settings import OrchestrationSettings, read_settings
 from orchestration.transforming.assets import build_marts_job, marts
 from orchestration.transforming.dbt import dbt_resource
+from orchestration.transforming.restating import restate_costs_job
 from orchestration.transforming.sensors import build_marts_sensor
 
 
@@ -37,6 +39,8 @@ def resources(settings: OrchestrationSettings) -> dict[str, object]:
             shards=settings.stream_shards,
             cluster=settings.redis_cluster,
             drain_run_events=settings.drain_run_events,
+            retention_seconds=settings.stream_retention_seconds,
+            retention_bytes=settings.stream_retention_bytes,
         ),
         "dbt": dbt_resource(settings.home),
         "notifier": Notifier(settings.alert_webhook_url, settings.dagster_url),
@@ -54,12 +58,14 @@ defs = dg.Definitions(
     ],
     jobs=[
         build_marts_job,
+        restate_costs_job,
         check_quality_job,
         refresh_report_site_job,
         drain_events_job,
         replay_dead_letters_job,
         discard_dead_letters_job,
     ],
+    schedules=[refresh_prices_schedule],
     sensors=[
         load_events_sensor,
         ingest_checks_sensor,

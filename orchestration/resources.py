@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool
 from ingest_api.stream import (
     BlockingClient,
     EventStreamReader,
+    Retention,
     StreamStats,
     connect,
     read_stats_blocking,
@@ -68,12 +69,16 @@ class EventStream(dg.ConfigurableResource[None]):
 
     Attributes:
         drain_run_events: Events that wait in a shard above which a run of its own drains it.
+        retention_seconds: How long settled entries stay for readers behind the loader.
+        retention_bytes: Bytes of them that a shard keeps, at most.
     """
 
     redis_url: str
     shards: int = 1
     cluster: bool = False
     drain_run_events: int = 200_000
+    retention_seconds: float = 0.0
+    retention_bytes: int = 0
 
     @contextmanager
     def client(self) -> Iterator[BlockingClient]:
@@ -90,7 +95,9 @@ class EventStream(dg.ConfigurableResource[None]):
         Raises:
             redis.RedisClusterException: a cluster does not answer.
         """
-        return EventStreamReader(_client(self.redis_url, self.cluster), consumer, shard)
+        retention = Retention(self.retention_seconds, self.retention_bytes)
+        client = _client(self.redis_url, self.cluster)
+        return EventStreamReader(client, consumer, shard, retention)
 
     def stats(self) -> StreamStats:
         """State of all shards together.

@@ -42,8 +42,24 @@ class OrchestrationSettings(BaseSettings):
         ge=1_000,
         description="Events that wait in a shard above which a run of its own drains it.",
     )
+    stream_retention_seconds: float = Field(
+        300.0,
+        ge=0,
+        le=86_400,
+        description="How long loaded entries stay in the stream, for the live feed to resume.",
+    )
+    stream_retention_bytes: int = Field(
+        64 * 1024**2,
+        ge=0,
+        description="Bytes of loaded entries that a shard keeps, at most.",
+    )
     home: Path = Field(
         Path(".llmscope"), description="Folder for dbt's target and the published report site."
+    )
+    price_catalog: str = Field(
+        "",
+        description="Price catalog to use instead of the installed one: a data.json of "
+        "genai-prices, or a folder of its provider files. Read again with every build.",
     )
     public_url: str = Field(
         "http://127.0.0.1:8400", description="Where people reach the API, for links in pages."
@@ -57,6 +73,11 @@ class OrchestrationSettings(BaseSettings):
         repr=False,
         description="A failing check or run is POSTed here as JSON; empty sends nothing.",
     )
+
+    @property
+    def catalog_path(self) -> Path | None:
+        """Where the price catalog is; None is the installed one."""
+        return Path(self.price_catalog) if self.price_catalog else None
 
 
 @cache

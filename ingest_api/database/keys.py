@@ -9,15 +9,19 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from ingest_api.auth import Scope, hash_key, new_key
+from ingest_api.auth import ContentPolicy, Scope, hash_key, new_key
+from ingest_api.database.load_lock import stamp
 
 TENANT: Final = "default"
 ALL_SCOPES: Final[tuple[Scope, ...]] = ("ingest", "read", "admin")
 # `llms_` and seven more: enough to tell keys apart, useless to guess one of 43 characters.
 PREFIX_CHARACTERS: Final = 12
+# Each combination of their values is a row per hour, model and user.
+MAX_ROLLUP_TAGS: Final = 5
 
 LIST_PROJECTS: Final = """
-select project_id, t.name as tenant, p.name, is_demo, max_events_per_day, p.created_at,
+select project_id, t.name as tenant, p.name, is_demo, max_events_per_day, content_policy,
+    rollup_tags, p.created_at,
     (select count(*) from app.api_keys as k
      where k.project_id = p.project_id and revoked_at is null
          and (expires_at is null or expires_at > now())) as active_key_count
@@ -78,22 +82,26 @@ class StoredKey:
 
 @dataclass(frozen=True)
 class StoredProject:
-    """A project, its daily quota (None: none) and how many of its keys are valid."""
+    """A project, its daily quota (None: none), and how many of its keys are valid.
+
+    Attributes:
+        rollup_tags: Keys of the tags by which its usage and cost are rolled up.
+    """
 
     project_id: UUID
     tenant: str
     name: str
     is_demo: bool
     max_events_per_day: int | None
+    content_policy: ContentPolicy
+    rollup_tags: list[str]
     created_at: datetime
     active_key_count: int
 
 
 def ensure_project(connection: psycopg.Connection, name: str, *, is_demo: bool = False) -> UUID:
     """Id of the project `name` of the single tenant, made where it is missing."""
-    connection.execute(
-        "insert into app.tenants (name) values (%s) on conflict do nothing", [TENANT]
-    )
+    ensure_tenant(connection)
     connection.execute(
         """insert into app.projects (tenant_id, name, is_demo)
            select tenant_id, %s, %s from app.tenants where name = %s on conflict do nothing""",
@@ -103,6 +111,20 @@ def ensure_project(connection: psycopg.Connection, name: str, *, is_demo: bool =
     if project_id is None:
         raise RuntimeError(f"project {name} was not created")
     return project_id
+
+
+def ensure_tenant(connection: psycopg.Connection) -> UUID:
+    """Id of the single tenant, made where it is missing."""
+    connection.execute(
+        "insert into app.tenants (name) values (%s) on conflict do nothing", [TENANT]
+    )
+    row = connection.execute(
+        "select tenant_id from app.tenants where name = %s", [TENANT]
+    ).fetchone()
+    if row is None:
+        raise RuntimeError("the tenant was not created")
+    tenant_id: UUID = row[0]
+    return tenant_id
 
 
 def find_project(connection: psycopg.Connection, name: str) -> UUID | None:
@@ -129,6 +151,25 @@ def limit_project(
         "update app.projects set max_events_per_day = %s where project_id = %s",
         [max_events_per_day, project_id],
     )
+
+
+def set_content_policy(
+    connection: psycopg.Connection, project_id: UUID, policy: ContentPolicy
+) -> None:
+    """Set which prompts and completions a project stores from now on."""
+    connection.execute(
+        "update app.projects set content_policy = %s where project_id = %s", [policy, project_id]
+    )
+
+
+def set_rollup_tags(connection: psycopg.Connection, project_id: UUID, keys: Sequence[str]) -> None:
+    """Declare the tags to roll up by; the next build sees them for the whole history."""
+    with connection.transaction():
+        connection.execute(
+            """update app.projects set rollup_tags = %s, rollup_tags_changed_at = %s
+               where project_id = %s and rollup_tags <> %s""",
+            [list(keys), stamp(connection), project_id, list(keys)],
+        )
 
 
 def create_key(

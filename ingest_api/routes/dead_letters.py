@@ -9,10 +9,8 @@ import msgspec
 import psycopg
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, BaseModel, BeforeValidator
-from starlette.concurrency import run_in_threadpool
 
 from ingest_api import errors
-from ingest_api.body import read_body
 from ingest_api.database.dead_letters import (
     DeadLetter,
     Filters,
@@ -26,10 +24,10 @@ from ingest_api.database.dead_letters import (
 from ingest_api.dependencies import AdminKeyDep, ReadKeyDep, Services, ServicesDep
 from ingest_api.openapi import problem_responses
 from ingest_api.stream import REDIS_ERRORS, StreamError, connect
+from ingest_api.work import read_struct, with_database
 
 router = APIRouter(prefix="/api/v1/dead-letters", tags=["dead letters"])
 
-Wanted = TypeVar("Wanted", "DiscardRequest", "ReplayRequest")
 Found = TypeVar("Found")
 
 # Without it pydantic would take a number for seconds since 1970.
@@ -44,7 +42,6 @@ def _require_rfc_3339(text: str) -> str:
 
 Rfc3339 = Annotated[AwareDatetime, BeforeValidator(_require_rfc_3339)]
 
-CONNECT_SECONDS: Final = 2
 MAX_IDS: Final = 1000
 MAX_BIGINT: Final = 2**63 - 1
 READ_PROBLEMS: Final = (
@@ -173,7 +170,7 @@ async def list_letters(
     def read(connection: psycopg.Connection) -> list[DeadLetter]:
         return list_dead_letters(connection, filters, before_id=cursor, limit=limit + 1)
 
-    letters = await _with_database(services, read)
+    letters = await _with_stream(services, read)
     page = letters[:limit]
     return DeadLettersAnswer(
         dead_letters=[_answer(letter, with_payload and "admin" in key.scopes) for letter in page],
@@ -196,7 +193,7 @@ async def replay_letters(
     the database comes back as a new letter. Repeating the request is harmless.
     """
     settings = services.settings
-    wanted = await _read(request, services, ReplayRequest)
+    wanted = await read_struct(request, services, ReplayRequest)
     corrections = {one: bytes(event) for one, event in wanted.events.items()}
 
     def work(connection: psycopg.Connection) -> list[Settlement]:
@@ -206,7 +203,7 @@ async def replay_letters(
                 corrections=corrections, shards=settings.stream_shards,
             )  # fmt: skip
 
-    return _settlements(await _with_database(services, work))
+    return _settlements(await _with_stream(services, work))
 
 
 @router.post(
@@ -219,38 +216,17 @@ async def discard_letters(
     request: Request, key: AdminKeyDep, services: ServicesDep
 ) -> SettlementsAnswer:
     """Give up letters: they stay in the table and are never loaded; at most 1,000 at once."""
-    wanted = await _read(request, services, DiscardRequest)
+    wanted = await read_struct(request, services, DiscardRequest)
 
     def work(connection: psycopg.Connection) -> list[Settlement]:
         return discard(connection, wanted.ids, project_id=key.project_id)
 
-    return _settlements(await _with_database(services, work))
+    return _settlements(await _with_stream(services, work))
 
 
-async def _read(request: Request, services: Services, kind: type[Wanted]) -> Wanted:
-    """The request's body, bounded like any other."""
-    headers = dict(request.scope["headers"])
-    body = await read_body(request.receive, headers, services.settings.max_body_bytes)
+async def _with_stream(services: Services, work: Callable[[psycopg.Connection], Found]) -> Found:
     try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise errors.BadParameterError(f"The body does not fit: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise errors.MalformedBodyError(f"The body is not valid JSON: {error}") from None
-
-
-async def _with_database(services: Services, work: Callable[[psycopg.Connection], Found]) -> Found:
-    """What `work` gives, done beside the event loop on a connection of its own."""
-
-    def run() -> Found:
-        url = services.settings.database_url
-        with psycopg.connect(url, connect_timeout=CONNECT_SECONDS, autocommit=True) as connection:
-            return work(connection)
-
-    try:
-        return await run_in_threadpool(run)
-    except psycopg.OperationalError as error:
-        raise errors.UnavailableError("The database is away; ingestion goes on.") from error
+        return await with_database(services, work)
     except (StreamError, *REDIS_ERRORS) as error:
         raise errors.UnavailableError(f"The event buffer: {error}") from error
 

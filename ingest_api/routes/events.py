@@ -64,7 +64,7 @@ class StatsAnswer(BaseModel):
     """State of the way from the API to the raw table, over all shards.
 
     Attributes:
-        entry_count: Entries in the stream.
+        entry_count: Entries in the stream, with those that are loaded and kept for a while.
         accepted_event_count: Events accepted since the stream was created.
         lag_event_count: Events accepted and not yet settled: loaded or dead-lettered.
         lag_entry_count: Entries not yet settled.

@@ -129,8 +129,8 @@ def _check_caps(services: Services, stream: StreamStats) -> list[Check]:
     return [
         Check(
             name="stream_entries",
-            state="failed" if stream.entry_count >= max_entries else "ok",
-            detail=f"{stream.entry_count} of {max_entries} entries",
+            state="failed" if stream.lag_entry_count >= max_entries else "ok",
+            detail=f"{stream.lag_entry_count} of {max_entries} entries",
         ),
         Check(
             name="redis_memory",

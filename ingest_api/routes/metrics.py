@@ -33,7 +33,12 @@ async def _stream_gauges(services: Services) -> list[Gauge]:
         services.metrics.count_redis_error()
         return []
     return [
-        Gauge("llmscope_stream_entries", "Entries in the stream.", stream.entry_count),
+        Gauge(
+            "llmscope_stream_entries",
+            "Entries in the stream, with those that are loaded and kept for a while.",
+            stream.entry_count,
+        ),
+        Gauge("llmscope_stream_lag_entries", "Entries not yet settled.", stream.lag_entry_count),
         Gauge(
             "llmscope_stream_lag_events",
             "Events accepted, not yet settled.",

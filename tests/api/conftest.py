@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.api.door import Door
+from tests.marts import build_empty_marts
 from tests.running import run_platform
 
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
@@ -14,9 +15,10 @@ YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
 @pytest.fixture(scope="session")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    """An API with PostgreSQL and Redis of its own, without a loader."""
+    """An API with PostgreSQL, marts and Redis of its own, without a loader."""
     home = tmp_path_factory.mktemp("door")
     with run_platform(home, only=["postgres", "redis", "api"]) as platform:
+        build_empty_marts(platform.database_url, home / "dbt")
         yield Door(platform.api_url, platform.api_key, platform.database_url, platform.redis_url)
 
 

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+import pytest
 
 from tests.api.document import operations
 from tests.api.door import Door
 
 HERE: Final = Path(__file__).parent
-# Here it takes 20 s; a hang of one request ends it earlier.
-MAX_SECONDS: Final = 110
+# On an idle machine it takes less than a minute; a hang of one request ends it earlier.
+MAX_SECONDS: Final = 280
 # Half of what it sends today: fewer would mean that it no longer understands the document.
 MIN_CASES: Final = 1000
 
 
+@pytest.mark.timeout(300)
 def test_fuzzing_by_the_document_breaks_no_promise(
     door: Door, http: httpx.Client, tmp_path: Path
 ) -> None:
