@@ -11,7 +11,8 @@ import httpx
 
 from tests.running import RunningPlatform, run_platform
 
-REQUESTS: Final = 16
+ROUNDS: Final = 4
+REQUESTS: Final = 10
 WARM_UP: Final = 3
 TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
@@ -29,7 +30,8 @@ def receiving_api() -> Iterator[RunningPlatform]:
 def measure(platform: RunningPlatform, body: bytes, media: str, span_count: int) -> float:
     """Processor time of the API for one span, in seconds.
 
-    The same request again and again, as exporters send: not compressed, one after the other.
+    The same request again and again, as exporters send: not compressed, one after the other. Of
+    the rounds the cheapest, because the machine may be busy with other things.
     """
     headers = {
         "authorization": f"Bearer {platform.api_key}",
@@ -41,11 +43,15 @@ def measure(platform: RunningPlatform, body: bytes, media: str, span_count: int)
     with httpx.Client(base_url=platform.api_url, headers=headers, timeout=60) as client:
         for _ in range(WARM_UP):
             client.post("/v1/traces", content=body).raise_for_status()
-        start = _processor_seconds(pid)
-        for _ in range(REQUESTS):
-            client.post("/v1/traces", content=body).raise_for_status()
-        spent = _processor_seconds(pid) - start
-    return spent / (REQUESTS * span_count)
+        rounds = [_round(client, body, pid) for _ in range(ROUNDS)]
+    return min(rounds) / (REQUESTS * span_count)
+
+
+def _round(client: httpx.Client, body: bytes, pid: int) -> float:
+    start = _processor_seconds(pid)
+    for _ in range(REQUESTS):
+        client.post("/v1/traces", content=body).raise_for_status()
+    return _processor_seconds(pid) - start
 
 
 def _processor_seconds(pid: int) -> float:
