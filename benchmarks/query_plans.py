@@ -60,8 +60,8 @@ def plan_of(route: str, query: Query, project_id: UUID) -> Plan:
 
 def _asked(query: Query, project_id: UUID) -> Asked:
     zone = read_zone(str(query.get("time_zone", "UTC")))
-    start, end = (datetime.fromisoformat(str(query[name])) for name in ("from", "to"))
-    period = read_period(start, end, zone, datetime.now(UTC))
+    wanted = parameters.PeriodParameters.model_validate(query)
+    period = read_period(wanted.from_, wanted.to, zone, datetime.now(UTC))
     return Asked(project_id, period, frozenset(ROLLUP_TAGS))
 
 
@@ -86,7 +86,7 @@ def write_plans(path: Path, database_url: str, questions: Iterable[tuple[str, st
         questions: Name, route and parameters of each.
     """
     with psycopg.connect(database_url) as connection:
-        connection.execute("set jit = off")
+        connection.execute("set jit = off; set max_parallel_workers_per_gather = 0")
         project_id = history_project(connection)
         (calls,) = connection.execute("select count(*) from marts.fct_llm_calls").fetchone() or (0,)
         parts = [HEAD.format(machine=machine(), calls=calls)]

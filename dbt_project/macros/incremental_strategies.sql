@@ -16,7 +16,8 @@
 {#-
   `replace_periods`: deletes all rows of the periods that are built anew, then inserts. What is new
   is analysed first: without statistics the planner takes the few periods of an ordinary build for
-  many, and reads the whole table to find them.
+  many, and reads the whole table to find them. Rows of a period lie together, so that a question
+  about some periods reads few pages.
 -#}
 {% macro get_incremental_replace_periods_sql(arg_dict) %}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='name') | join(', ') %}
@@ -31,6 +32,7 @@
     {%- endfor %};
     insert into {{ arg_dict['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }}
+    order by {{ period | join(', ') }}
 {% endmacro %}
 
 {#- Configuration of a roll-up whose rows are replaced by project and period. -#}

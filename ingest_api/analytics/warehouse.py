@@ -25,9 +25,10 @@ WAIT_SECONDS: Final = 2.0
 # The cursor answers a fetch from what it has already computed.
 EXPORT_CURSOR: Final = "export"
 
+# Compiling a statement, or starting a worker for it, takes longer than most questions.
 SETTINGS: Final = """
 select set_config('statement_timeout', %s, false), set_config('TimeZone', 'UTC', false),
-    set_config('jit', 'off', false)
+    set_config('jit', 'off', false), set_config('max_parallel_workers_per_gather', '0', false)
 """
 # Each maximum is one look into an index.
 CONTEXT: Final = sql.SQL(

@@ -50,3 +50,4 @@ final as (
 )
 
 select * from final
+order by project_id, usage_hour

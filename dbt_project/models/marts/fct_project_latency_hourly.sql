@@ -20,3 +20,4 @@ final as (
 )
 
 select * from final
+order by project_id, usage_hour
