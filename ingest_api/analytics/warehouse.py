@@ -25,10 +25,12 @@ WAIT_SECONDS: Final = 2.0
 # The cursor answers a fetch from what it has already computed.
 EXPORT_CURSOR: Final = "export"
 
-# Compiling a statement, or starting a worker for it, takes longer than most questions.
+# Compiling a statement, or starting a worker for it, takes longer than most questions; of a table
+# that lies on the disk many pages are asked for at once.
 SETTINGS: Final = """
 select set_config('statement_timeout', %s, false), set_config('TimeZone', 'UTC', false),
-    set_config('jit', 'off', false), set_config('max_parallel_workers_per_gather', '0', false)
+    set_config('jit', 'off', false), set_config('max_parallel_workers_per_gather', '0', false),
+    set_config('effective_io_concurrency', '64', false)
 """
 # Each maximum is one look into an index.
 CONTEXT: Final = sql.SQL(
@@ -82,12 +84,12 @@ class Warehouse:
             # A plan for any period would be a bad one for each.
             connection.prepare_threshold = None
 
-        def pool(size: int) -> AsyncConnectionPool[Any]:
+        def pool(least: int, most: int) -> AsyncConnectionPool[Any]:
             return AsyncConnectionPool(
-                database_url, min_size=0, max_size=size, open=False, configure=configure
+                database_url, min_size=least, max_size=most, open=False, configure=configure
             )
 
-        return cls(pool(MAX_QUESTIONS), pool(MAX_EXPORTS), timeout_seconds)
+        return cls(pool(1, MAX_QUESTIONS), pool(0, MAX_EXPORTS), timeout_seconds)
 
     async def open(self) -> None:
         """Let connections be made. Postgres need not answer yet."""
