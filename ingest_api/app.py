@@ -12,7 +12,6 @@ from psycopg_pool import AsyncConnectionPool
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest_api.analytics.answering import Analytics
@@ -227,21 +226,17 @@ async def _answer_problem(request: Request, error: Exception) -> Response:
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     if error.status_code == 405:
-        headers = {"Allow": ", ".join(_allowed_methods(request))}
-        answer: Problem = MethodNotAllowedError(NotFoundError.example, headers=headers)
+        allowed = {"Allow": _allowed_methods(request, (error.headers or {}).get("Allow", ""))}
+        answer: Problem = MethodNotAllowedError(NotFoundError.example, headers=allowed)
     else:
         answer = NotFoundError(NotFoundError.example, headers=error.headers)
     return answer.response(request_id(request.scope))
 
 
-def _allowed_methods(request: Request) -> list[str]:
-    # The router names those of the first route only, and each method is a route of its own.
-    found = (
-        getattr(route, "methods", None) or ()
-        for route in request.app.routes
-        if route.matches(request.scope)[0] is not Match.NONE
-    )
-    return sorted(set().union(*found))
+def _allowed_methods(request: Request, of_first_route: str) -> str:
+    """Of all operations at the path: the router tells only those of the first."""
+    documented = request.app.openapi()["paths"].get(request.url.path, {})
+    return ", ".join(sorted(map(str.upper, documented))) or of_first_route
 
 
 async def _answer_bad_parameter(request: Request, error: Exception) -> Response:
