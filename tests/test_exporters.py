@@ -10,7 +10,7 @@ import redis
 
 from ingest_api.stream import EventStreamReader
 from orchestration.loading.loader import Loader
-from tests.exporters.environment import instrumentations_python
+from tests.environments import side_environment
 from tests.exporters.judgement import GAPS, judge, read_rows
 from tests.exporters.processes import CALLS_PER_PROCESS, INSTRUMENTATIONS, export_calls
 from tests.otlp_langfuse import FRAMEWORKS, between_neighbours, cases, framework_request
@@ -44,7 +44,7 @@ def load(platform: RunningPlatform) -> None:
 def test_each_call_of_a_current_instrumentation_is_one_row_as_the_provider_answered_it(
     receiver: RunningPlatform,
 ) -> None:
-    answers = export_calls(instrumentations_python(), receiver.api_url, receiver.api_key)
+    answers = export_calls(side_environment("instrumentations"), receiver.api_url, receiver.api_key)
     load(receiver)
     with psycopg.connect(receiver.database_url) as connection:
         rows = read_rows(connection, INSTRUMENTATIONS)

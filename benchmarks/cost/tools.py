@@ -3,19 +3,17 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from benchmarks.cost.calls import Call
-from deploy.local.environment import ROOT
+from deploy.local.bootstrap import REQUIREMENTS
+from tests.environments import side_environment
 
-LOCK: Final = ROOT / "requirements" / "bench.txt"
-HOME: Final = ROOT / ".llmscope" / "bench"
+LOCK: Final = REQUIREMENTS / "bench.txt"
 OTHERS: Final = ("litellm", "tokencost")
-UV: Final = Path(sys.executable).with_name("uv")
 
 Costs = dict[str, dict[str, Decimal | None]]  # call id -> tool -> USD
 
@@ -30,7 +28,7 @@ def price_with_others(calls: Sequence[Call]) -> Costs:
         for call in calls
     ]  # fmt: skip
     done = subprocess.run(
-        [make_environment(), Path(__file__).with_name("others.py")],
+        [side_environment("bench"), Path(__file__).with_name("others.py")],
         input=json.dumps(wanted),
         # The table that litellm carries, and none that it fetches.
         env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
@@ -41,19 +39,6 @@ def price_with_others(calls: Sequence[Call]) -> Costs:
     )
     found: Costs = json.loads(done.stdout, parse_float=Decimal, parse_int=Decimal)
     return found
-
-
-def make_environment() -> Path:
-    """Python of the environment, made or renewed where the lock is newer."""
-    python = HOME / "bin" / "python"
-    stamp = HOME / "lock.txt"
-    if not stamp.exists() or stamp.read_text() != LOCK.read_text():
-        make = [str(UV), "venv", "--quiet", "--clear", "--python", sys.executable, str(HOME)]
-        fill = [str(UV), "pip", "sync", "--quiet", "--require-hashes", str(LOCK)]
-        for command in (make, fill):
-            subprocess.run(command, env={**os.environ, "VIRTUAL_ENV": str(HOME)}, check=True)
-        stamp.write_text(LOCK.read_text())
-    return python
 
 
 def versions() -> str:

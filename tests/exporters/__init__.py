@@ -1,6 +1,5 @@
 """Current instrumentations in processes of their own, sending to a running platform.
 
-environment  the Python environment that they live in
 scenario     the calls, run there
 provider     a server that speaks OpenAI's and Anthropic's API and remembers its answers
 processes    runs the scenario under each instrumentation

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from deploy.local.environment import platform_from
-from tests.exporters.environment import instrumentations_python
+from tests.environments import side_environment
 from tests.exporters.judgement import GAPS, judge, read_rows
 from tests.exporters.processes import INSTRUMENTATIONS, export_calls
 from tests.running import wait_until
@@ -23,7 +23,7 @@ def main() -> int:
     """Send, wait for the rows, print the table; 1 where a row is not what was answered."""
     platform = platform_from(os.environ)
     key = (platform.home / "api_key").read_text().strip()
-    python = instrumentations_python()
+    python = side_environment("instrumentations")
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         before = len(read_rows(connection, INSTRUMENTATIONS))
         answers = export_calls(python, platform.api_url, key)
