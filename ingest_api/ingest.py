@@ -208,14 +208,13 @@ def begin_to_store(
 
 
 def outcome(services: Services, storing: Storing) -> tuple[bytes, RawHeaders]:
-    """Body and headers of the answer 202 to events whose writing has ended.
+    """Body and headers of the answer 202 to events whose writing has ended; the caller counts them.
 
     Raises:
         UnavailableError: it is unknown whether they were stored.
     """
-    event_count = len(storing.batch.ids)
     if error := storing.written.exception():
+        event_count = len(storing.batch.ids)
         services.limiter.give_back(storing.key, event_count)
         raise _not_stored(services, error, event_count) from error
-    services.metrics.count_accepted(event_count)
     return _accepted(storing.batch, storing.standing)

@@ -6,7 +6,9 @@ the same for all: it is read at the scrape.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,12 +40,22 @@ class Gauge:
     value: float
 
 
+class _Histogram(Histogram):
+    """A histogram that takes many observations at the price of one."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """Observe each of `amounts`; those of one bucket are one change of its count."""
+        self._sum.inc(sum(amounts))
+        for index, count in Tally(bisect_left(self._upper_bounds, a) for a in amounts).items():
+            self._buckets[index].inc(count)
+
+
 class Metrics:
     """Counts of this process. No label takes more values than the code has words for."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._durations = Histogram(
+        self._durations = _Histogram(
             "llmscope_http_request_duration_seconds",
             "Time from the request's headers to the last byte of its answer.",
             ["method", "route", "status"],
@@ -77,13 +89,22 @@ class Metrics:
             "llmscope_live_events_dropped_total", "Events that a client was too slow for."
         )
         # `labels` costs 2 us, a dictionary 0.1 us.
-        self._duration_of: dict[tuple[str, str, int], Histogram] = {}
+        self._duration_of: dict[tuple[str, str, int], _Histogram] = {}
 
     def _counter(self, name: str, description: str, *labels: str) -> Counter:
         return Counter(name, description, labels, registry=self._registry)
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Note a request and the status of its answer."""
+        self._durations_of(method, route, status).observe(seconds)
+
+    def observe_requests(
+        self, method: str, route: str, status: int, durations: Sequence[float]
+    ) -> None:
+        """Note requests that were answered together, each with the seconds that it took."""
+        self._durations_of(method, route, status).observe_all(durations)
+
+    def _durations_of(self, method: str, route: str, status: int) -> "_Histogram":
         labels = (method, route, status)
         child = self._duration_of.get(labels)
         if child is None:
@@ -91,7 +112,7 @@ class Metrics:
             child = self._durations.labels(method, labels[1], str(status))
             if method == labels[0]:
                 self._duration_of[labels] = child
-        child.observe(seconds)
+        return child
 
     def count_accepted(self, event_count: int) -> None:
         """Note acknowledged events."""

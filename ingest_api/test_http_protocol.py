@@ -99,11 +99,14 @@ def is_waiting_for_its_body(connection: EventProtocol) -> bool:
 
 
 @asynccontextmanager
-async def running(settings: Settings, protocol: type[asyncio.Protocol]) -> AsyncIterator[Running]:
+async def running(
+    settings: Settings, protocol: type[asyncio.Protocol], keep_alive_seconds: int = 5
+) -> AsyncIterator[Running]:
     app = Watched(create_app(settings), [])
     config = uvicorn.Config(
         app, port=0, http=protocol, lifespan="on", log_level="warning", access_log=False,
         server_header=False, proxy_headers=False, timeout_graceful_shutdown=10,
+        timeout_keep_alive=keep_alive_seconds,
     )  # fmt: skip
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
@@ -333,4 +336,49 @@ async def test_a_request_under_way_is_answered_before_the_server_ends(
         answer = await asyncio.wait_for(reader.read(), 20)
         assert answer.startswith(b"HTTP/1.1 202 ")
         assert b"\r\nconnection: close\r\n" in answer
+        writer.close()
+
+
+METRICS = request("", b"", "/metrics", method="GET", content_length="", connection="close")
+
+
+async def test_requests_that_share_a_write_are_answered_and_counted_each(
+    api: Running, settings: Settings, key: str
+) -> None:
+    sent = [request(key, json.dumps({**EVENT, "event_id": str(uuid4())}).encode())] * 3
+    streams = [await asyncio.open_connection("127.0.0.1", api.port) for _ in sent]
+    with redis.Redis.from_url(settings.redis_url) as client, writes_held_back(client):
+        for (_, writer), whole in zip(streams, sent, strict=True):
+            writer.write(whole)
+        await until(lambda: sum(map(is_waiting_for_redis, api.connections)) == len(sent))
+        # A client that has gone costs the others nothing.
+        streams[0][1].transport.abort()
+        await until(lambda: len(api.connections) == len(sent) - 1)
+    for reader, writer in streams[1:]:
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+        assert answer.startswith(b"HTTP/1.1 202 ")
+        writer.close()
+    metrics = await api.exchange(METRICS)
+    labels = b'{method="POST",route="/api/v1/events/ingest",status="202"} 3.0'
+    assert b"llmscope_http_request_duration_seconds_count" + labels in metrics
+    assert b"llmscope_events_accepted_total 3.0" in metrics
+
+
+async def test_a_connection_is_closed_once_it_was_idle_for_long_enough(
+    settings: Settings, key: str
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with running(settings, EventProtocol, keep_alive_seconds=1) as ours:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ours.port)
+        began = asked = loop.time()
+        # Asking again and again keeps it open beyond the time.
+        while asked - began < 1.5:
+            writer.write(request(key))
+            answer = await reader.readuntil(b'"rejected":[]}')
+            assert answer.startswith(b"HTTP/1.1 202 ")
+            asked = loop.time()
+            await asyncio.sleep(0.1)
+        await asyncio.wait_for(reader.read(), 20)
+        assert loop.time() - asked >= 0.9
+        assert not ours.connections
         writer.close()
