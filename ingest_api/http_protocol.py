@@ -98,6 +98,7 @@ class EventProtocol(FeedHttpProtocol):
     app: Api
     # What the newest write of this process is waited for by; another write has another one.
     _newest: ClassVar[_Answering | None] = None
+    _defaults: ClassVar[tuple[RawHeaders, bytes]] = ([], b"")
     # A request whose body is still coming in.
     _held: _Exchange | None = None
     # Since when nothing was asked after an answer that was given here, and who looks at that.
@@ -109,11 +110,17 @@ class EventProtocol(FeedHttpProtocol):
         self._idle_since = None
         super().data_received(data)
 
+    def on_message_begin(self) -> None:
+        """Begin a request; ASGI's scope is made for those that need it."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
     def on_headers_complete(self) -> None:
         """Hold a plain request back; uvicorn hands all others to the application by now."""
         self._held = self._hold()
         if self._held is None:
-            super().on_headers_complete()
+            self._ask_application()
 
     def on_body(self, body: bytes) -> None:
         """Gather the body."""
@@ -222,12 +229,28 @@ class EventProtocol(FeedHttpProtocol):
 
     def _write(self, status: int, headers: RawHeaders, body: bytes) -> None:
         """An answer in one piece; in two it would be two calls of the system."""
-        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], b"".join(lines), body))
+        lines = self._default_lines() + b"".join([b"%b: %b\r\n" % header for header in headers])
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], lines, body))
+
+    def _default_lines(self) -> bytes:
+        """What uvicorn puts into every answer: it makes a new list each second, for the date."""
+        defaults, lines = EventProtocol._defaults
+        if defaults is not self.server_state.default_headers:
+            defaults = self.server_state.default_headers
+            lines = b"".join([b"%b: %b\r\n" % header for header in defaults])
+            EventProtocol._defaults = defaults, lines
+        return lines
 
     def _pass_on(self) -> None:
         """Hand a request that was held back to the application, as far as it has come."""
         held, self._held = self._held, None
         if held is not None:
-            super().on_headers_complete()
+            self._ask_application()
             super().on_body(held.body)
+
+    def _ask_application(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
+        super().on_headers_complete()
