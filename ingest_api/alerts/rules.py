@@ -20,7 +20,7 @@ MAX_URL: Final = 2000
 MAX_LIST: Final = 50
 MINUTE: Final = 60
 MAX_WINDOW_SECONDS: Final = 31 * 86_400
-# Single calls are read for them: see `ingest_api.analytics.sources.MAX_CALL_HOURS`.
+# Single calls are read for them: see `ingest_api.analytics.call_limits.MAX_CALL_HOURS`.
 MAX_TIMES_OF_USERS_SECONDS: Final = 48 * 3_600
 MAX_THRESHOLD: Final = Decimal(10) ** 15
 TAG_PREFIX: Final = "tag:"

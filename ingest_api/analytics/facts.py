@@ -15,7 +15,9 @@ GAMMA: Final = (1 + ACCURACY) / (1 - ACCURACY)
 
 ROWS: Final = sql.SQL("""select {columns}
     from {relation}
-    where project_id = %(project_id)s and ({within}){conditions}""")
+    where {owned} and ({within}){conditions}""")
+OF_PROJECT: Final = sql.SQL("project_id = %(project_id)s")
+OF_PROJECTS: Final = sql.SQL("project_id = any(%(project_ids)s)")
 # One row of a table of bins, or up to two of a call.
 BINS_OF_CALLS: Final = sql.SQL("""(
         select calls.*, timed.metric, 1 as call_count,
@@ -37,11 +39,18 @@ class Facts:
 
     Attributes:
         parameters: Of all statements that the facts are put into.
+        owner: Of several projects, the column `owner_id` that tells their rows apart; None: they
+            are of one project.
     """
 
     def __init__(
-        self, boundaries: Sequence[Any], dimensions: Sequence[Dimension], filters: Sequence[Filter]
+        self,
+        boundaries: Sequence[Any],
+        dimensions: Sequence[Dimension],
+        filters: Sequence[Filter],
+        owner: str | None = None,
     ) -> None:
+        self.owner = owner
         self.dimensions = tuple(dimensions)
         self.filters = tuple(filters)
         self.has_buckets = len(boundaries) > 2
@@ -92,13 +101,20 @@ class Facts:
                 relation = BINS_OF_CALLS.format(gamma=sql.Literal(GAMMA))
         ranges, bounds = within(prefix, scan)
         self.parameters |= bounds
-        shown = [self._bucket(source), *self._dimension_columns(), *columns(source)]
+        shown = [
+            *self._owner_columns(), self._bucket(source), *self._dimension_columns(),
+            *columns(source),
+        ]  # fmt: skip
         return ROWS.format(
             columns=sql.SQL(", ").join(shown),
             relation=relation,
+            owned=OF_PROJECTS if self.owner else OF_PROJECT,
             within=ranges,
             conditions=sql.SQL("").join(sql.SQL("\n    and {}").format(one) for one in conditions),
         )
+
+    def _owner_columns(self) -> list[sql.Composable]:
+        return [sql.SQL("{} as owner_id").format(sql.Identifier(self.owner))] if self.owner else []
 
     def _bucket(self, source: Source) -> sql.Composable:
         if not self.has_buckets:
@@ -112,6 +128,22 @@ class Facts:
             sql.SQL("{} as {}").format(one.value, dimension_alias(n))
             for n, one in enumerate(self.dimensions)
         ]
+
+
+# The value of the first bin up to which at least the wanted share of the calls lies.
+QUANTILE: Final = sql.SQL("""2 * {gamma}::double precision ^ (min(bin_index) filter (
+            where metric = {metric} and rank_count + 0.001 >= {ratio} * group_count
+        )) / ({gamma} + 1) as {name}""")
+
+
+def quantile(metric: str, ratio: float, name: str) -> sql.Composable:
+    """A percentile of ranked bins: `rank_count` of `group_count` calls lie up to a bin."""
+    return QUANTILE.format(
+        gamma=sql.Literal(GAMMA),
+        metric=sql.Literal(metric),
+        ratio=sql.Literal(ratio),
+        name=sql.Identifier(name),
+    )
 
 
 def within(prefix: str, scan: Scan) -> tuple[sql.Composable, dict[str, Any]]:

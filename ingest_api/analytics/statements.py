@@ -12,8 +12,9 @@ from uuid import UUID
 
 from psycopg import sql
 
+from ingest_api.analytics.call_limits import check_calls
 from ingest_api.analytics.dimensions import Dimension, Filter, filter_parameters, unformatted
-from ingest_api.analytics.facts import GAMMA, Facts, dimension_alias
+from ingest_api.analytics.facts import Facts, dimension_alias, quantile
 from ingest_api.analytics.measures import (
     ALL_MEASURES,
     QUANTILES,
@@ -25,7 +26,7 @@ from ingest_api.analytics.measures import (
     measures_of,
     metrics_of,
 )
-from ingest_api.analytics.sources import LATENCY, USAGE, Scan, check_calls, choose, cover
+from ingest_api.analytics.sources import LATENCY, USAGE, Scan, choose, cover
 
 
 class Question(NamedTuple):
@@ -207,21 +208,9 @@ def _quantile_steps(question: Question, bins: sql.Composable) -> list[sql.Compos
     ]
 
 
-# The value of the first bin up to which at least the wanted share of the calls lies.
-QUANTILE: Final = sql.SQL("""2 * {gamma}::double precision ^ (min(bin_index) filter (
-            where metric = {metric} and rank_count + 0.001 >= {ratio} * group_count
-        )) / ({gamma} + 1) as {name}""")
-
-
 def _quantiles(metric: Metric) -> list[sql.Composable]:
     return [
-        QUANTILE.format(
-            gamma=sql.Literal(GAMMA),
-            metric=sql.Literal(metric),
-            ratio=sql.Literal(ratio),
-            name=sql.Identifier(f"{name}_{metric}_seconds"),
-        )
-        for name, ratio in QUANTILES.items()
+        quantile(metric, ratio, f"{name}_{metric}_seconds") for name, ratio in QUANTILES.items()
     ]
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from ingest_api.analytics.call_limits import check_calls
 from ingest_api.analytics.dimensions import Dimension
 from ingest_api.analytics.periods import boundaries, read_period, read_zone
 from ingest_api.analytics.sources import (
@@ -14,7 +15,6 @@ from ingest_api.analytics.sources import (
     LATENCY,
     USAGE,
     Scan,
-    check_calls,
     choose,
     cover,
 )
