@@ -54,6 +54,7 @@ lint: setup-dev ## Run every linter and the type checker
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check .
 	@.venv/bin/mypy
 	@cd sdk/python && ../../.venv/bin/mypy
+	@.venv/bin/python -m tests.node_packages sdk/typescript && cd sdk/typescript && npm run --silent check
 	@.venv/bin/lint-imports
 	@.venv/bin/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests
 

@@ -1,0 +1,17 @@
+/** For Node, Deno and Bun. */
+import { NODE } from "./node/platform.js";
+import type { InitOptions } from "./options.js";
+import { start } from "./state.js";
+
+export * from "./api.js";
+
+/**
+ * Start recording, or start again with other options. See README.md for each of them.
+ *
+ * What is left out is read from the environment (`LLMSCOPE_API_KEY` ...), else has its default.
+ *
+ * @throws OptionError an option cannot be used; the message says why.
+ */
+export function init(options: InitOptions = {}): void {
+  start(NODE, options);
+}

@@ -1,0 +1,36 @@
+"""npm packages that tests need, beside those of the reports."""
+
+import fcntl
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from deploy.local.bootstrap import STATE, content_hash, is_stamped
+
+INSTALL_SECONDS: Final = 120.0
+
+
+def install_packages(folder: Path) -> None:
+    """Install what `package-lock.json` locks where that, or the place, is another than last time.
+
+    Raises:
+        subprocess.CalledProcessError: the packages cannot be installed; its stderr says why.
+    """
+    stamp = folder / "node_modules" / "lock.stamp"
+    state = STATE / "environments"
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / f"{folder.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        content = content_hash([folder / "package-lock.json"], str(folder))
+        if is_stamped(stamp, content):
+            return
+        subprocess.run(
+            ["npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit"],
+            cwd=folder, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS,
+        )  # fmt: skip
+        stamp.write_text(content)
+
+
+if __name__ == "__main__":
+    install_packages(Path(sys.argv[1]).resolve())
