@@ -35,7 +35,7 @@ from ingest_api.live.tokens import Tokens
 from ingest_api.metrics import Metrics
 from ingest_api.middleware import CLIENT_CLOSED_REQUEST, Observer, request_id
 from ingest_api.openapi import DESCRIPTION, TAGS, complete
-from ingest_api.reports import ReportSite
+from ingest_api.reports import DataDocsPages, ReportSite
 from ingest_api.routes import (
     analytics,
     budgets,
@@ -116,6 +116,7 @@ def create_app(settings: Settings) -> Api:
     app.include_router(metrics.router)
     app.include_router(otlp.router)
     app.add_route("/reports", _show_reports, include_in_schema=False)
+    app.mount("/reports/data-docs", DataDocsPages(settings.home.resolve() / "data-docs"))
     app.mount("/reports", ReportSite(settings.home.resolve() / "reports" / "site"))
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(HTTPException, _answer_http_error)

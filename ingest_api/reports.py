@@ -1,7 +1,11 @@
-"""The report site under /reports: static files with a fallback for its client-side routes."""
+"""The report site under /reports: static files with a fallback for its client-side routes.
+
+Beside it, under /reports/data-docs, the pages of quality runs.
+"""
 
 import mimetypes
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -14,6 +18,7 @@ mimetypes.add_type("application/wasm", ".wasm")
 NOT_BUILT = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="10">
 <title>LLMScope reports</title>
 <p>The report pages are being built: this page looks again every 10 seconds."""
+DATA_DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -51,6 +56,22 @@ class ReportSite(StaticFiles):
         compressed.headers["Content-Encoding"] = "gzip"
         compressed.headers["Vary"] = "Accept-Encoding"
         return compressed
+
+
+class DataDocsPages(StaticFiles):
+    """Serves the pages of quality runs, which are published complete and replaced as a whole."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory=directory, html=True, check_dir=False)
+        # The first run may come after the API starts.
+        self.config_checked = True
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """A page, asked for anew each time; it may load nothing, from wherever."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Content-Security-Policy"] = DATA_DOCS_POLICY
+        return response
 
 
 def cache_control(path: str) -> str:

@@ -4,8 +4,9 @@ import dagster as dg
 
 from orchestration.alerting.notifier import Notifier
 from orchestration.alerting.sensors import failed_checks_sensor, failed_runs_sensor
+from orchestration.checking.data_docs import DataDocs
 from orchestration.checking.ingest_checks import ingest_checks_sensor, ingest_flow
-from orchestration.checking.quality_checks import marts_llm_calls_quality, raw_llm_events_quality
+from orchestration.checking.quality_checks import ledger_quality
 from orchestration.checking.sensors import check_quality_job, check_quality_sensor
 from orchestration.loading.assets import loading_assets
 from orchestration.loading.dead_letters import (
@@ -44,6 +45,12 @@ def resources(settings: OrchestrationSettings) -> dict[str, object]:
         ),
         "dbt": dbt_resource(settings.home),
         "notifier": Notifier(settings.alert_webhook_url, settings.dagster_url),
+        "data_docs": DataDocs(
+            home=str(settings.home),
+            public_url=settings.public_url,
+            dagster_url=settings.dagster_url,
+            kept_runs=settings.data_docs_runs,
+        ),
         "report_pages": ReportPages(home=str(settings.home), public_url=settings.public_url),
     }
 
@@ -52,8 +59,7 @@ defs = dg.Definitions(
     assets=[*loading_assets, model_prices, marts, report_site],
     asset_checks=[
         ingest_flow,
-        raw_llm_events_quality,
-        marts_llm_calls_quality,
+        ledger_quality,
         report_pages_show_current_marts,
     ],
     jobs=[

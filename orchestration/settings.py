@@ -68,6 +68,11 @@ class OrchestrationSettings(BaseSettings):
         "http://127.0.0.1:8401",
         description="Where people reach the Dagster UI, for links in alerts.",
     )
+    data_docs_runs: int = Field(
+        300,
+        ge=1,
+        description="Runs of the quality checks whose pages are kept: a day under load.",
+    )
     alert_webhook_url: str = Field(
         "",
         repr=False,

@@ -34,6 +34,8 @@ CLEAN_EVENT: dict[str, Any] = {
     "reported_cost_usd": 0,
     "received_at": NOW,
     "loaded_at": NOW,
+    "http_status_code": 200,
+    "user_id": "someone",
 }
 COSTS = (
     "uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "input_audio",
@@ -48,9 +50,27 @@ create table marts.fct_llm_calls (
     project_id uuid, event_id uuid, started_at timestamptz, loaded_at timestamptz,
     cost_computed_at timestamptz, is_error boolean, has_usage boolean, input_tokens bigint,
     uncached_input_tokens bigint, cache_read_input_tokens bigint,
-    cache_write_input_tokens bigint, total_cost_usd numeric, unpriced_reason text,
+    cache_write_input_tokens bigint, output_tokens bigint, catalog_provider text,
+    catalog_model text, total_cost_usd numeric, unpriced_reason text,
     {", ".join(f"{cost}_cost_usd numeric, {cost}_price_id uuid" for cost in COSTS)}
-)
+);
+create table marts.fct_usage_minutely (
+    project_id uuid, usage_minute timestamptz, call_count bigint, input_tokens bigint,
+    output_tokens bigint, refreshed_at timestamptz
+);
+create table marts.fct_usage_daily (
+    project_id uuid, usage_date date, call_count bigint, error_count bigint,
+    missing_usage_call_count bigint
+);
+create table marts.fct_project_latency_daily (
+    project_id uuid, usage_date date, metric text, bin_index int, call_count bigint
+);
+create table marts.fct_user_usage_daily (
+    project_id uuid, usage_date date, user_id text, call_count bigint
+);
+create table marts.fct_model_usage_hourly (
+    project_id uuid, usage_hour timestamptz, model text, call_count bigint
+);
 """
 CLEAN_CALL: dict[str, Any] = {
     "project_id": CLEAN_EVENT["project_id"],
@@ -63,6 +83,7 @@ CLEAN_CALL: dict[str, Any] = {
     "uncached_input_tokens": 0,
     "cache_read_input_tokens": 600,
     "cache_write_input_tokens": 400,
+    "output_tokens": 200,
     **{f"{cost}_cost_usd": 0 for cost in COSTS},
     "output_cost_usd": "0.003",
     "output_price_id": uuid4(),
@@ -71,6 +92,7 @@ CLEAN_CALL: dict[str, Any] = {
 UNPRICED = {f"{cost}_cost_usd": None for cost in (*COSTS, "total")}
 
 Insert = Callable[..., str]
+InsertRow = Callable[..., None]
 
 
 @pytest.fixture
@@ -84,24 +106,32 @@ def warehouse_url(database_url: str) -> str:
 @pytest.fixture
 def insert_event(database_url: str) -> Insert:
     """Insert a clean raw event with some columns changed; gives its id."""
-    return lambda **changes: _insert(database_url, ("raw", "llm_events"), CLEAN_EVENT | changes)
+    return lambda **changes: _insert(database_url, "raw.llm_events", CLEAN_EVENT | changes)
+
+
+@pytest.fixture
+def insert_row(warehouse_url: str) -> InsertRow:
+    """Insert a row into a table, named with its schema."""
+    return lambda table, **row: _insert_row(warehouse_url, table, row)
 
 
 @pytest.fixture
 def insert_call(warehouse_url: str) -> Insert:
     """Insert a clean call of the marts with some columns changed; gives its id."""
-    return lambda **changes: _insert(
-        warehouse_url, ("marts", "fct_llm_calls"), CLEAN_CALL | changes
-    )
+    return lambda **changes: _insert(warehouse_url, "marts.fct_llm_calls", CLEAN_CALL | changes)
 
 
-def _insert(database_url: str, table: tuple[str, str], row: dict[str, Any]) -> str:
+def _insert(database_url: str, table: str, row: dict[str, Any]) -> str:
     row = {"event_id": str(uuid4()), **row}
+    _insert_row(database_url, table, row)
+    return str(row["event_id"])
+
+
+def _insert_row(database_url: str, table: str, row: dict[str, Any]) -> None:
     statement = sql.SQL("insert into {} ({}) values ({})").format(
-        sql.Identifier(*table),
+        sql.Identifier(*table.split(".")),
         sql.SQL(", ").join(map(sql.Identifier, row)),
         sql.SQL(", ").join(sql.Placeholder() * len(row)),
     )
     with psycopg.connect(database_url) as connection:
         connection.execute(statement, list(row.values()))
-    return str(row["event_id"])

@@ -50,6 +50,15 @@ MONEY: Final = (
         Severity.WARN,
         TOLERATED_GAP_RATIO,
     ),
+    Rule(
+        "costs_per_token_lie_within_the_price_table",
+        "What a call cost per token, surcharges apart, lies between the lowest and the highest "
+        "price that the price table has ever had for its model. A breach is a price of another "
+        "model or unit: look at the price rows that the call names.",
+        "total_cost_usd - request_cost_usd between "
+        "lowest_usd_per_million * (input_tokens + output_tokens) * 0.000001 "
+        "and highest_usd_per_million * (input_tokens + output_tokens) * 0.000001",
+    ),
 )
 
 USAGE: Final = (
@@ -82,19 +91,59 @@ COMPLETENESS: Final = (
         "Every call in the marts has its raw event. A breach is a figure that cannot be traced.",
         "is_in_raw",
     ),
+    Rule(
+        "calls_in_the_marts_carry_the_tokens_of_their_raw_event",
+        "Input and output tokens in the marts are those of the raw event. A breach is a figure "
+        "that was changed on its way.",
+        "has_same_tokens",
+    ),
 )
 
-# The staging view says which raw events are calls: spans of agents repeat the usage of theirs.
+# The lowest and the highest price of a token of each model, whatever its kind, tier and time.
+CALLS_AND_PRICE_BOUNDS: Final = """marts.fct_llm_calls
+left join (
+    select
+        catalog_provider,
+        catalog_model,
+        min(usd_per_million) as lowest_usd_per_million,
+        max(usd_per_million) as highest_usd_per_million
+    from pricing.model_prices
+    where token_kind not in ('request', 'web_search', 'storage_search', 'hour')
+    group by catalog_provider, catalog_model
+) as bounds using (catalog_provider, catalog_model)
+where cost_computed_at > '{computed_after}'"""
+
+# The staging view says which raw events are calls: spans of agents repeat the usage of theirs. The
+# watermark is joined: as a subquery in `where`, TimescaleDB's parallel append takes it for null.
 RAW_BESIDE_MARTS: Final = """(
-    select event_id, is_in_raw is not null as is_in_raw, is_in_marts is not null as is_in_marts
+    select
+        event_id,
+        project_id,
+        is_in_raw is not null as is_in_raw,
+        is_in_marts is not null as is_in_marts,
+        raw_input_tokens = built_input_tokens and raw_output_tokens = built_output_tokens
+            as has_same_tokens
     from (
-        select project_id, event_id, started_at, true as is_in_raw
-        from staging.stg_ingest__llm_calls
-        where loaded_at > '{loaded_after}'
-            and loaded_at <= (select max(loaded_at) from marts.fct_llm_calls)
+        select
+            raw_calls.project_id,
+            event_id,
+            started_at,
+            true as is_in_raw,
+            input_tokens as raw_input_tokens,
+            output_tokens as raw_output_tokens
+        from staging.stg_ingest__llm_calls as raw_calls
+        inner join (select max(loaded_at) as loaded_until from marts.fct_llm_calls) as built
+            on raw_calls.loaded_at <= built.loaded_until
+        where raw_calls.loaded_at > '{loaded_after}'
     ) as raw_calls
     full join (
-        select project_id, event_id, started_at, true as is_in_marts
+        select
+            project_id,
+            event_id,
+            started_at,
+            true as is_in_marts,
+            input_tokens as built_input_tokens,
+            output_tokens as built_output_tokens
         from marts.fct_llm_calls
         where loaded_at > '{loaded_after}'
     ) as built_calls using (project_id, event_id, started_at)
@@ -108,8 +157,9 @@ def marts_llm_calls_suite(computed_after: datetime) -> Suite:
     """
     return Suite(
         "marts_llm_calls",
-        f"marts.fct_llm_calls where cost_computed_at > '{computed_after.isoformat()}'",
+        CALLS_AND_PRICE_BOUNDS.format(computed_after=computed_after.isoformat()),
         CALLS,
+        unit="calls",
     )
 
 
@@ -119,4 +169,6 @@ def marts_completeness_suite(loaded_after: datetime) -> Suite:
         "marts_completeness",
         RAW_BESIDE_MARTS.format(loaded_after=loaded_after.isoformat()),
         COMPLETENESS,
+        unit="calls",
+        counted=f"marts.fct_llm_calls where loaded_at > '{loaded_after.isoformat()}'",
     )

@@ -42,11 +42,13 @@ FORM: Final = (
         "usage_semantics is inclusive or cache_exclusive. With any other value the uncached "
         "input cannot be told.",
         "coalesce(usage_semantics, '') in ('inclusive', 'cache_exclusive')",
+        holds_back=True,
     ),
     Rule(
         "service_tier_is_known",
         "service_tier is default, flex, priority or batch. A call of another tier has no price.",
         "service_tier in ('default', 'flex', 'priority', 'batch')",
+        holds_back=True,
     ),
 )
 
@@ -55,16 +57,25 @@ RANGES: Final = (
         "token_counts_lie_within_the_contract",
         "Every token count lies between 0 and 1,000,000,000.",
         f"least({COUNT_COLUMNS}) >= 0 and greatest({COUNT_COLUMNS}) <= {MAX_TOKENS}",
+        holds_back=True,
     ),
     Rule(
         "durations_lie_within_the_contract",
         "Durations and times to the first chunk lie between 0 and 7 days.",
         f"least({SECONDS_COLUMNS}) >= 0 and greatest({SECONDS_COLUMNS}) <= {MAX_DURATION_SECONDS}",
+        holds_back=True,
     ),
     Rule(
         "reported_costs_are_not_negative",
         "A reported cost is zero or more USD. A refund is not a call.",
         "reported_cost_usd >= 0",
+    ),
+    Rule(
+        "http_status_codes_exist",
+        "An HTTP status lies between 100 and 599. Another one is a sender's mistake; error rates "
+        "by status leave it out.",
+        "http_status_code between 100 and 599",
+        Severity.WARN,
     ),
 )
 
@@ -87,6 +98,7 @@ TOKEN_ARITHMETIC: Final = (
         "Reasoning tokens are a part of output tokens. A breach is a sender that reports output "
         "without reasoning: its output cost is too low.",
         "reasoning_output_tokens <= output_tokens",
+        holds_back=True,
     ),
     Rule(
         "audio_and_image_tokens_lie_within_their_totals",
@@ -102,6 +114,7 @@ TIMES: Final = (
         "calls_end_after_they_start",
         "ended_at does not lie before started_at.",
         "ended_at >= started_at",
+        holds_back=True,
     ),
     Rule(
         "first_chunks_arrive_before_calls_end",
@@ -114,12 +127,20 @@ TIMES: Final = (
         "Calls start in 2020 or later, and at most one day after they were received. A call far "
         "off stands on the wrong day of every report and is priced by the wrong price row.",
         "started_at between '2020-01-01 00:00Z' and received_at + interval '1 day'",
+        holds_back=True,
     ),
     Rule(
         "sender_clocks_are_not_ahead",
         "Calls do not start more than 5 minutes (and up to a day) after they were received. "
         "The sender's clock is set wrong: latest hours in reports are incomplete or too full.",
         f"started_at - received_at not between {CLOCK_SKEW} and interval '1 day'",
+        Severity.WARN,
+    ),
+    Rule(
+        "rows_are_loaded_after_they_are_received",
+        "No row was loaded more than 5 minutes before the API received its event. The clocks of "
+        "the API and of the database are apart: every figure on lag is wrong by as much.",
+        f"loaded_at >= received_at - {CLOCK_SKEW}",
         Severity.WARN,
     ),
 )

@@ -4,7 +4,8 @@ Plain values without Great Expectations, whose import costs 3 s and 220 MB: whoe
 know which checks exist pays nothing.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -25,6 +26,8 @@ class Rule:
         truth: SQL over the columns of the suite's source. A row breaks the rule where it is false;
             null, the answer about what was not reported, is no breach.
         tolerated_ratio: Share of rows, 0 to 1, that may break the rule before the check fails.
+        holds_back: Whether events that break it are left out of the marts until an operator
+            releases them, because the figures that they would give are wrong.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Rule:
     truth: str
     severity: Severity = Severity.ERROR
     tolerated_ratio: float = 0.0
+    holds_back: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,18 @@ class Suite:
     """Rules about the rows of one source.
 
     Attributes:
-        source: SQL behind `from`, filters included. It gives a column `event_id`.
+        source: SQL behind `from`, filters included. It gives the columns `event_id`, by which a
+            breach is named, and `project_id`.
+        unit: What a row is, in the plural.
+        counted: SQL behind `from` that has about as many rows, where it is dear to count those of
+            the source; empty where it is not.
     """
 
     name: str
     source: str
     rules: tuple[Rule, ...]
-
-    def rows_query(self) -> str:
-        """One row per row of the source: its `event_id`, and a boolean column per rule."""
-        columns = [f"({rule.truth}) as {rule.name}" for rule in self.rules]
-        return f"select event_id, {', '.join(columns)} from {self.source}"  # noqa: S608 - our own SQL
+    unit: str = "events"
+    counted: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,11 @@ class Outcome:
 
     Attributes:
         failed_count: Rows that break the rule; a check that tolerates some may pass all the same.
-        failed_ratio: Their share, 0 to 1, of the rows about which the rule says something.
+        failed_ratio: Their share, 0 to 1, of the rows that were looked at.
         sample_ids: Ids of some of those rows: of events, unless the rule says otherwise.
+        checked_count: Rows that were looked at; None where the rule is about no rows.
+        failed_by_project: How many of the failed rows belong to which project, by its id; of the
+            projects with the most.
     """
 
     rule: Rule
@@ -67,3 +75,5 @@ class Outcome:
     failed_count: int = 0
     failed_ratio: float = 0.0
     sample_ids: tuple[str, ...] = ()
+    checked_count: int | None = None
+    failed_by_project: Mapping[str, int] = field(default_factory=dict)

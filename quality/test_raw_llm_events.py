@@ -35,6 +35,7 @@ FAULTS = {
         {"time_to_first_chunk_seconds": -0.1},
     ],
     "reported_costs_are_not_negative": [{"reported_cost_usd": "-0.01"}],
+    "http_status_codes_exist": [{"http_status_code": 0}, {"http_status_code": 600}],
     "cached_tokens_lie_within_input_tokens": [
         {"input_tokens": 999},
         {"cache_read_input_tokens": 601},
@@ -58,6 +59,7 @@ FAULTS = {
         {"started_at": NOW + timedelta(minutes=6), "ended_at": NULL},
         {"started_at": NOW + timedelta(hours=23), "ended_at": NULL},
     ],
+    "rows_are_loaded_after_they_are_received": [{"loaded_at": NOW - timedelta(minutes=6)}],
 }
 CLEAN = [
     {},
@@ -84,7 +86,7 @@ def test_each_broken_event_is_caught_by_exactly_its_rule(
         insert_event(**event)
     broken = {rule: {insert_event(**fault) for fault in faults} for rule, faults in FAULTS.items()}
 
-    outcomes = validate(raw_llm_events_suite(SINCE), database_url)
+    outcomes = validate(raw_llm_events_suite(SINCE), database_url).outcomes
 
     assert {outcome.rule.name: set(outcome.sample_ids) for outcome in outcomes} == broken
     assert {outcome.rule.name: outcome.failed_count for outcome in outcomes} == {
@@ -97,13 +99,13 @@ def test_clean_events_raise_nothing(database_url: str, insert_event: Insert) -> 
     for event in CLEAN:
         insert_event(**event)
 
-    outcomes = validate(raw_llm_events_suite(SINCE), database_url)
+    outcomes = validate(raw_llm_events_suite(SINCE), database_url).outcomes
 
     assert all(outcome.is_passed and not outcome.failed_count for outcome in outcomes)
 
 
 def test_an_empty_table_passes(database_url: str) -> None:
-    outcomes = validate(raw_llm_events_suite(SINCE), database_url)
+    outcomes = validate(raw_llm_events_suite(SINCE), database_url).outcomes
 
     assert [outcome.rule for outcome in outcomes] == list(RULES)
     assert all(outcome.is_passed for outcome in outcomes)
@@ -114,6 +116,6 @@ def test_events_outside_the_window_are_not_looked_at(
 ) -> None:
     insert_event(usage_source="guess", loaded_at=SINCE)
 
-    outcomes = validate(raw_llm_events_suite(SINCE), database_url)
+    outcomes = validate(raw_llm_events_suite(SINCE), database_url).outcomes
 
     assert all(outcome.is_passed for outcome in outcomes)

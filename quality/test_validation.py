@@ -5,10 +5,13 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from quality.findings import SAMPLE_SIZE
 from quality.suites import Rule, Suite
-from quality.validation import SAMPLE_SIZE, SuiteError, validate
+from quality.validation import SuiteError, validate
 
-NUMBERS = "(select n as event_id from generate_series(1, 1000) as n) as numbers"
+NUMBERS = """(
+    select n as event_id, null::uuid as project_id from generate_series(1, 1000) as n
+) as numbers"""
 
 
 def test_a_statement_that_fails_is_an_error_and_no_breach(database_url: str) -> None:
@@ -45,7 +48,7 @@ def test_a_database_that_is_away_is_an_error_without_its_password(database_url: 
 def test_samples_are_bounded_and_counts_are_not(database_url: str) -> None:
     suite = Suite("numbers", NUMBERS, (Rule("numbers_are_small", "", "event_id <= 100"),))
 
-    (outcome,) = validate(suite, database_url)
+    (outcome,) = validate(suite, database_url).outcomes
 
     assert (outcome.failed_count, outcome.failed_ratio) == (900, 0.9)
     assert len(outcome.sample_ids) == SAMPLE_SIZE
@@ -58,6 +61,6 @@ def test_a_password_with_a_dollar_sign_is_no_variable(database_url: str) -> None
     url = urlsplit(database_url)
     dollar = url._replace(netloc=f"dollar:$PGUSER@{url.hostname}:{url.port}").geturl()
 
-    (outcome,) = validate(Suite("numbers", NUMBERS, (Rule("a_rule", "", "true"),)), dollar)
+    (outcome,) = validate(Suite("numbers", NUMBERS, (Rule("a_rule", "", "true"),)), dollar).outcomes
 
     assert outcome.is_passed

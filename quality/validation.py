@@ -1,26 +1,28 @@
 """Runs suites with Great Expectations on Postgres. Import it where a suite is run, not before."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import great_expectations as gx
 from great_expectations.core import ExpectationSuite, ExpectationValidationResult
+from great_expectations.core.batch_definition import BatchDefinition
+from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
 from great_expectations.data_context.data_context.ephemeral_data_context import (
     EphemeralDataContext,
 )
 from great_expectations.data_context.types.base import ProgressBarsConfig
-from great_expectations.datasource.fluent.interfaces import Batch, TestConnectionError
+from great_expectations.datasource.fluent.interfaces import TestConnectionError
 from great_expectations.exceptions.exceptions import GreatExpectationsError
-from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
-    ExpectColumnValuesToBeInSet,
-)
 from great_expectations.expectations.metadata_types import FailureSeverity
+from great_expectations.validator.v1_validator import Validator
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from quality.expectation import ExpectRuleToBeKept
+from quality.findings import findings_query
 from quality.suites import Outcome, Rule, Severity, Suite
 
-SAMPLE_SIZE: Final = 20
 STATEMENT_TIMEOUT_SECONDS: Final = 120
 GX_SEVERITIES: Final = {
     Severity.ERROR: FailureSeverity.CRITICAL,
@@ -48,47 +50,56 @@ class SuiteError(Exception):
         self.suite_name = suite_name
 
 
-def validate(suite: Suite, database_url: str) -> list[Outcome]:
-    """What the rows of `suite` are like: one outcome per rule, in the order of the rules.
+@dataclass(frozen=True)
+class Validation:
+    """What the rows of a suite are like.
 
-    One statement looks for a breach of any rule. Only a rule that is broken costs statements of
-    its own, which count the breaches and fetch the ids of at most `SAMPLE_SIZE` events.
+    Attributes:
+        outcomes: One per rule, in the order of the rules.
+        result: The same as Great Expectations has it.
+    """
+
+    suite: Suite
+    outcomes: tuple[Outcome, ...]
+    result: ExpectationSuiteValidationResult
+
+
+def validate(suite: Suite, database_url: str) -> Validation:
+    """Judge the rows of `suite` in one statement, which counts breaches and samples their ids.
 
     Args:
         database_url: As postgresql://user:password@host:port/name.
 
     Raises:
-        SuiteError: a statement failed or ran longer than `STATEMENT_TIMEOUT_SECONDS`.
+        SuiteError: the statement failed or ran longer than `STATEMENT_TIMEOUT_SECONDS`.
     """
-    batch = _batch(suite, database_url)
-    is_kept = {
-        rule.name: bool(result.success)
-        for rule, result in _run(suite, batch, suite.rules, tolerant=False)
-    }
-    broken = tuple(rule for rule in suite.rules if not is_kept[rule.name])
-    outcomes = {rule.name: Outcome(rule, is_passed=True) for rule in suite.rules}
-    outcomes |= {
-        rule.name: _outcome(rule, result)
-        for rule, result in _run(suite, batch, broken, tolerant=True)
-    }
-    return list(outcomes.values())
-
-
-def _batch(suite: Suite, database_url: str) -> Batch:
-    """The rows of `suite`, judged by each rule and kept in a temporary table."""
+    expectations = ExpectationSuite(suite.name, expectations=list(map(_expectation, suite.rules)))
     try:
-        source = _quiet_context().data_sources.add_postgres(
-            "warehouse",
-            connection_string=_sqlalchemy_url(database_url),
-            # Great Expectations learns the columns of a bare query by fetching all of its rows
-            # (435 MB for a million); of a table it asks the catalog.
-            create_temp_table=True,
-            kwargs=ENGINE_OPTIONS,  # type: ignore[call-arg] # the stub leaves it out
-        )
-        asset = source.add_query_asset(suite.name, query=suite.rows_query())
-        return asset.add_batch_definition_whole_table("window").get_batch()
+        validator = Validator(_findings(suite, database_url), result_format="COMPLETE")
+        result = validator.validate_expectation_suite(expectations)
     except (TestConnectionError, GreatExpectationsError, SQLAlchemyError) as error:
         raise SuiteError(suite.name, str(error)) from error
+    by_rule: dict[str, ExpectationValidationResult] = {}
+    for one in result.results:
+        _refuse_exception(suite, one)
+        assert one.expectation_config is not None  # noqa: S101 - a run result has one
+        by_rule[one.expectation_config.kwargs["rule_name"]] = one
+    outcomes = tuple(_outcome(rule, by_rule[rule.name]) for rule in suite.rules)
+    return Validation(suite, outcomes, result)
+
+
+def _findings(suite: Suite, database_url: str) -> BatchDefinition[Any]:
+    """What is found about each rule, one row per rule; the statement runs when it is validated."""
+    source = _quiet_context().data_sources.add_postgres(
+        "warehouse",
+        connection_string=_sqlalchemy_url(database_url),
+        # Great Expectations learns the columns of a bare query by running it once more; of a
+        # table it asks the catalog.
+        create_temp_table=True,
+        kwargs=ENGINE_OPTIONS,  # type: ignore[call-arg] # the stub leaves it out
+    )
+    asset = source.add_query_asset(suite.name, query=findings_query(suite))
+    return asset.add_batch_definition_whole_table("findings")
 
 
 def _quiet_context() -> EphemeralDataContext:
@@ -103,42 +114,13 @@ def _sqlalchemy_url(database_url: str) -> str:
     return urlsplit(database_url)._replace(scheme="postgresql+psycopg").geturl().replace("$", "%24")
 
 
-def _run(
-    suite: Suite, batch: Batch, rules: tuple[Rule, ...], *, tolerant: bool
-) -> list[tuple[Rule, ExpectationValidationResult]]:
-    """Each rule with its result: with counts and samples where `tolerant`, else yes or no."""
-    if not rules:
-        return []
-    expectations = ExpectationSuite(
-        suite.name, expectations=[_expectation(rule, tolerant=tolerant) for rule in rules]
-    )
-    results = batch.validate(expectations, result_format=_result_format(detailed=tolerant)).results
-    by_rule: dict[str, ExpectationValidationResult] = {}
-    for result in results:
-        _refuse_exception(suite, result)
-        assert result.expectation_config is not None  # noqa: S101 - a run result has one
-        by_rule[result.expectation_config.kwargs["column"]] = result
-    return [(rule, by_rule[rule.name]) for rule in rules]
-
-
-def _expectation(rule: Rule, *, tolerant: bool) -> ExpectColumnValuesToBeInSet:
-    return ExpectColumnValuesToBeInSet(
-        column=rule.name,
-        value_set=[True],
-        mostly=1 - rule.tolerated_ratio if tolerant else 1,
+def _expectation(rule: Rule) -> ExpectRuleToBeKept:
+    return ExpectRuleToBeKept(
+        rule_name=rule.name,
+        tolerated_ratio=rule.tolerated_ratio,
         severity=GX_SEVERITIES[rule.severity],
         description=rule.description,
     )
-
-
-def _result_format(*, detailed: bool) -> dict[str, Any]:
-    if not detailed:
-        return {"result_format": "BOOLEAN_ONLY"}
-    return {
-        "result_format": "SUMMARY",
-        "unexpected_index_column_names": ["event_id"],
-        "partial_unexpected_count": SAMPLE_SIZE,
-    }
 
 
 def _refuse_exception(suite: Suite, result: ExpectationValidationResult) -> None:
@@ -155,6 +137,8 @@ def _outcome(rule: Rule, result: ExpectationValidationResult) -> Outcome:
         rule,
         is_passed=bool(result.success),
         failed_count=found["unexpected_count"],
-        failed_ratio=found["unexpected_percent_nonmissing"] / 100,
-        sample_ids=tuple(str(row["event_id"]) for row in found["partial_unexpected_index_list"]),
+        failed_ratio=found["unexpected_percent"] / 100,
+        sample_ids=tuple(found["partial_unexpected_list"]),
+        checked_count=found["element_count"],
+        failed_by_project=found["details"]["failed_by_project"],
     )

@@ -6,11 +6,7 @@ from typing import Final
 
 import dagster as dg
 
-from orchestration.checking.quality_checks import (
-    FCT_LLM_CALLS,
-    marts_llm_calls_quality,
-    raw_llm_events_quality,
-)
+from orchestration.checking.quality_checks import FCT_LLM_CALLS, ledger_quality
 from orchestration.runs import is_under_way, newest_run
 
 # The checks cost 6 CPU seconds, most of them imports: 2 % of a core when builds never stop, and
@@ -19,7 +15,7 @@ MIN_INTERVAL: Final = timedelta(minutes=5)
 
 check_quality_job = dg.define_asset_job(
     "check_quality_job",
-    selection=dg.AssetSelection.checks(raw_llm_events_quality, marts_llm_calls_quality),
+    selection=dg.AssetSelection.checks(ledger_quality),
     executor_def=dg.in_process_executor,
     description="Great Expectations on the raw rows and the marts of the last day.",
 )

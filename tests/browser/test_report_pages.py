@@ -14,7 +14,7 @@ PAGES_WITH_CHART_COUNTS = [
     ("cost-by-model/", 1),
     ("usage/", 3),
     ("errors-and-latency/", 3),
-    ("data-quality/", 1),
+    ("data-quality/", 2),
     ("budgets/", 1),
     ("users-and-conversations/", 1),
     ("savings/", 1),

@@ -35,7 +35,6 @@ class Client:
             )
             if value
         }
-        self._transport.replay()
         _watch_fork(weakref.ref(self))
         atexit.register(self.shutdown)
 

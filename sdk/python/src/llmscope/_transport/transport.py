@@ -37,10 +37,7 @@ class Transport:
         )
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-
-    def replay(self) -> None:
-        """Send what an earlier process left on disk."""
-        if self._options.is_enabled and self._spool is not None and not self._spool.is_empty():
+        if options.is_enabled and self._spool is not None and not self._spool.is_empty():
             self._start()
 
     def put(self, event: Draft) -> None:
@@ -54,7 +51,7 @@ class Transport:
     def flush(self, timeout_seconds: float | None = None) -> bool:
         """Whether everything was delivered within `timeout_seconds`."""
         if self._thread is None:
-            return not len(self._queue)
+            return True
         seconds = self._options.timeout_seconds if timeout_seconds is None else timeout_seconds
         return self._sender.wait_until_idle(seconds)
 
@@ -77,23 +74,16 @@ class Transport:
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is not None:
-                return
-            thread = threading.Thread(target=self._sender.run, name="llmscope", daemon=True)
-            try:
+            if self._thread is None:
+                thread = threading.Thread(target=self._sender.run, name="llmscope", daemon=True)
                 thread.start()
-            except RuntimeError as error:
-                # No thread starts at the end of a process; the shutdown stores what waits.
-                self._losses.fail(error)
-                return
-            self._thread = thread
-            self._end_with_multiprocessing()
+                self._thread = thread
+                self._end_with_multiprocessing()
 
     def _end_with_multiprocessing(self) -> None:
         """Its children end without `atexit`."""
-        multiprocessing = sys.modules.get("multiprocessing")
-        if multiprocessing is not None and multiprocessing.parent_process() is not None:
-            util = sys.modules["multiprocessing.util"]
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
             util.Finalize(None, self.shutdown, exitpriority=0)
 
 
