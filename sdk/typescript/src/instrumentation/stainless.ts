@@ -1,0 +1,140 @@
+/**
+ * Clients that Stainless generates: openai, @anthropic-ai/sdk, groq-sdk.
+ *
+ * Every call of theirs, whole or streamed, parsed or raw, goes through `makeRequest` of the client,
+ * which its retries pass again: that one method is covered, of a class or of one client.
+ */
+import type { ContextFields } from "../context.js";
+import { guarded } from "../guard.js";
+import { apiOf, type Api, type Apis } from "../providers/apis.js";
+import { ANTHROPIC_APIS, OPENAI_APIS } from "../providers/catalog.js";
+import { providerAt } from "../providers/hosts.js";
+import { at, objectOf } from "../providers/reading.js";
+import { shared } from "../shared.js";
+import { current } from "../state.js";
+import { Observation } from "./observation.js";
+import { BodyObserver, StreamObserver } from "./observers.js";
+import { watch } from "./watching.js";
+
+// Mistral refuses fields that it does not know; Azure did before this version.
+const REFUSE_STREAM_OPTIONS: ReadonlySet<string> = new Set(["mistral_ai"]);
+const FIRST_AZURE_VERSION = "2024-09-01";
+
+/** What a client sends, as its methods prepare it. */
+interface RequestOptions {
+  readonly method?: string;
+  readonly path?: string;
+  readonly body?: unknown;
+  readonly stream?: boolean;
+}
+
+export type MakeRequest = (
+  this: StainlessClient,
+  options: RequestOptions | Promise<RequestOptions>,
+  retriesRemaining?: number | null,
+  retryOf?: string,
+  ...rest: unknown[]
+) => Promise<{ readonly response: Response }>;
+
+/** A client, or the prototype of a class of clients. */
+export interface StainlessClient {
+  makeRequest: MakeRequest;
+  readonly messages?: unknown;
+  readonly baseURL?: string;
+  readonly apiVersion?: string;
+  withOptions?: (...given: unknown[]) => StainlessClient;
+}
+
+/** Whether `client` is one of these, or the prototype of them. */
+export function isStainless(client: object): client is StainlessClient {
+  return typeof (client as Partial<StainlessClient>).makeRequest === "function";
+}
+
+interface Begun {
+  readonly observation: Observation;
+  readonly options: RequestOptions;
+  readonly hidesUsage: boolean;
+}
+
+/** `makeRequest`, recorded. Takes and gives what `original` does. */
+export function covered(original: MakeRequest, fields?: ContextFields): MakeRequest {
+  return async function (given, retriesRemaining, retryOf, ...rest) {
+    if (retryOf !== undefined || !shared().client) {
+      return original.call(this, given, retriesRemaining, retryOf, ...rest);
+    }
+    const options = await given;
+    const begun = guarded(() => begin(this, options, fields));
+    try {
+      const sent = begun?.options ?? options;
+      const result = await original.call(this, sent, retriesRemaining, retryOf, ...rest);
+      if (begun) guarded(() => take(begun, result.response));
+      return result;
+    } catch (error) {
+      begun?.observation.end(error);
+      throw error;
+    }
+  };
+}
+
+/** undefined where this is no call of a model, or nothing is recorded. */
+function begin(
+  client: StainlessClient,
+  options: RequestOptions,
+  fields: ContextFields | undefined,
+): Begun | undefined {
+  const api = options.method === "post" ? apiOf(apisOf(client), options.path ?? "") : undefined;
+  if (!api || !current()) return undefined;
+  const isStream = Boolean(options.stream);
+  const otherwise = isAnthropic(client) ? "anthropic" : "openai";
+  const providerName = providerAt(client.baseURL ?? "", otherwise);
+  const { body } = options;
+  const model = modelInForm(body);
+  const observation = new Observation({ api, providerName, body, isStream, model, fields });
+  const hidesUsage = isStream && mayAskUsage(api, providerName, client, body);
+  return { observation, options: hidesUsage ? askingUsage(options) : options, hidesUsage };
+}
+
+/** Files are sent in forms. */
+function modelInForm(body: unknown): string | undefined {
+  const model = body instanceof FormData ? body.get("model") : null;
+  return typeof model === "string" ? model : undefined;
+}
+
+function isAnthropic(client: StainlessClient): boolean {
+  return typeof at(client, "messages", "create") === "function";
+}
+
+function apisOf(client: StainlessClient): Apis {
+  return isAnthropic(client) ? ANTHROPIC_APIS : OPENAI_APIS;
+}
+
+function mayAskUsage(
+  api: Api,
+  providerName: string,
+  client: StainlessClient,
+  body: unknown,
+): boolean {
+  const isWanted = api.asksUsage && shared().client?.options.asksForStreamUsage;
+  const asked = objectOf(at(body, "stream_options"));
+  if (!isWanted || !objectOf(body) || (asked && "include_usage" in asked)) return false;
+  if (REFUSE_STREAM_OPTIONS.has(providerName)) return false;
+  const inAddress = /[?&]api-version=([^&]+)/.exec(client.baseURL ?? "")?.[1];
+  const version = client.apiVersion ?? inAddress;
+  return version === undefined || version >= FIRST_AZURE_VERSION;
+}
+
+/** A copy: the application may send its own options again. */
+function askingUsage(options: RequestOptions): RequestOptions {
+  const body = objectOf(options.body) ?? {};
+  const asked = { ...objectOf(body["stream_options"]), include_usage: true };
+  return { ...options, body: { ...body, stream_options: asked } };
+}
+
+function take({ observation, options, hidesUsage }: Begun, response: Response): void {
+  observation.status(response.status);
+  const type = response.headers.get("content-type") ?? "";
+  const observer = options.stream
+    ? new StreamObserver(observation, type, hidesUsage)
+    : new BodyObserver(observation, response.status);
+  watch(response, observer);
+}
