@@ -75,7 +75,10 @@ def judge(rule: AlertRule, figures: Figures | None, baseline: Figures | None = N
         return Judgement(_verdict(rule, figure), figure, None, figure, None, calls)
     before, _ = _figure(rule, baseline)
     if not before:
-        return Judgement("no_data", None, "no_baseline", figure, before, calls)
+        # Nothing after nothing is no change; something after nothing is nobody knows how much.
+        return Judgement(
+            "no_data", None, "no_baseline" if figure else "empty", figure, before, calls
+        )
     change = round(figure / before, DECIMALS)
     return Judgement(_verdict(rule, change), change, None, figure, before, calls)
 

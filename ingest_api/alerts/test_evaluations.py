@@ -108,6 +108,7 @@ WINDOWS = {
     "three times as many": Window(DOUBLE, usage(30), ("met", "3"), usage(10)),
     "twice as many is not above 2": Window(DOUBLE, usage(20), ("not_met", "2"), usage(10)),
     "nothing before": Window(DOUBLE, usage(20), ("no_data", None, "no_baseline"), None),
+    "nothing after nothing": Window(DOUBLE, None, ("no_data", None, "empty"), None),
     "0 before": Window(
         rule(threshold=2, compare_to="day_before"),
         usage(9, 1),
