@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from ingest_api.alerts.messages import Links
+from orchestration.alerting.alert_checks import alert_rules, alert_rules_sensor
 from orchestration.alerting.notifier import Notifier
 from orchestration.alerting.sensors import failed_checks_sensor, failed_runs_sensor
 from orchestration.checking.data_docs import DataDocs
@@ -44,6 +46,7 @@ def resources(settings: OrchestrationSettings) -> dict[str, object]:
             retention_bytes=settings.stream_retention_bytes,
         ),
         "dbt": dbt_resource(settings.home),
+        "alert_links": Links(settings.public_url, settings.dagster_url),
         "notifier": Notifier(settings.alert_webhook_url, settings.dagster_url),
         "data_docs": DataDocs(
             home=str(settings.home),
@@ -60,6 +63,7 @@ defs = dg.Definitions(
     asset_checks=[
         ingest_flow,
         ledger_quality,
+        alert_rules,
         report_pages_show_current_marts,
     ],
     jobs=[
@@ -78,6 +82,7 @@ defs = dg.Definitions(
         build_marts_sensor,
         check_quality_sensor,
         report_site_sensor,
+        alert_rules_sensor,
         failed_checks_sensor,
         failed_runs_sensor,
     ],

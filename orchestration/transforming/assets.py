@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, dbt_assets
 
+from orchestration.alerting.alert_checks import alert_rules
 from orchestration.pricing.assets import model_prices
 from orchestration.resources import Warehouse
 from orchestration.settings import read_settings
@@ -32,8 +33,8 @@ def marts(
 
 build_marts_job = dg.define_asset_job(
     "build_marts_job",
-    selection=dg.AssetSelection.assets(model_prices, marts),
+    selection=dg.AssetSelection.assets(model_prices, marts) | dg.AssetSelection.checks(alert_rules),
     executor_def=dg.in_process_executor,
-    description="Resolves and prices new models, then builds and tests the marts. "
+    description="Resolves and prices new models, builds and tests the marts, judges alert rules. "
     "Work depends on what is new, not on what is stored.",
 )
