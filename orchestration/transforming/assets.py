@@ -33,7 +33,9 @@ def marts(
 
 build_marts_job = dg.define_asset_job(
     "build_marts_job",
-    selection=dg.AssetSelection.assets(model_prices, marts) | dg.AssetSelection.checks(alert_rules),
+    # dbt's own tests, and no other check of the same tables: those have their own time.
+    selection=dg.AssetSelection.assets(model_prices, marts).without_checks()
+    | dg.AssetSelection.checks(marts, alert_rules),
     executor_def=dg.in_process_executor,
     description="Resolves and prices new models, builds and tests the marts, judges alert rules. "
     "Work depends on what is new, not on what is stored.",
