@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -58,7 +59,10 @@ def as_event(row: Row, started_at: datetime) -> dict[str, Any]:
 
 def expected_counts(row: Row) -> dict[str, int]:
     """The counts that an event has a field for, as the corpus reads them from the body."""
-    usage = row["expected_usage"] or {}
+    return _counts_of(row["expected_usage"] or {})
+
+
+def _counts_of(usage: Mapping[str, int]) -> dict[str, int]:
     return {ours: usage.get(theirs, 0) for theirs, ours in USAGE_KEYS.items()}
 
 
@@ -71,6 +75,28 @@ def read_counts(row: Row) -> dict[str, int]:
 def is_read_as_expected(row: Row) -> bool:
     """Whether the corpus and our code count the same."""
     return expected_counts(row) == read_counts(row)
+
+
+def is_read_by_a_candidate(row: Row) -> bool:
+    """Whether the corpus counts as we do when it reads the body as another provider's.
+
+    Bedrock has the Responses API of OpenAI without rules of its own to read it: the corpus reads it
+    as Anthropic's, without what was cached, and beside it as OpenAI's.
+    """
+    return any(_counts_of(one["usage"]) == read_counts(row) for one in row["candidates"])
+
+
+def recorded_price(row: Row) -> Decimal:
+    """What the corpus says the answer costs.
+
+    `total_price` is input and output alone. Where a fee was due, as for a search of the web, the
+    candidate that is the row's own provider states the sum.
+    """
+    provider = (row["provider"], row["api_flavor"])
+    own = (one for one in row["candidates"] if (one["provider_id"], one["api_flavor"]) == provider)
+    return Decimal(
+        next((one["total_price"] for one in own if "total_price" in one), row["total_price"])
+    )
 
 
 def catalog_cost(snapshot: DataSnapshot, row: Row, started_at: datetime) -> Decimal | None:
