@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 import psycopg
 
 from dbt_project.golden.ledger import dbt
-from ingest_api.analytics.sources import STAMPS
+from ingest_api.analytics.sources import TABLES
 from ingest_api.database.migrate import migrate
 from tests.running import RunningPlatform
 
 
 def build_empty_marts(database_url: str, target: Path) -> None:
     """The marts that the API reads, of a ledger without an event."""
-    dbt(database_url, target, "run", "--select", *(f"+{table}" for table in STAMPS))
+    dbt(database_url, target, "run", "--select", *(f"+{table}" for table in TABLES))
 
 
 @contextmanager

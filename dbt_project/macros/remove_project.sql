@@ -21,5 +21,6 @@
         {% do run_query("delete from " ~ table_name ~ " where project_id = '" ~ project_id ~ "'") %}
         {{ log("removed from " ~ table_name, info=true) }}
     {% endfor %}
+    {% do run_query('update app.mart_stamps set refreshed_at = now()') %}
     {% do run_query('commit') %}
 {% endmacro %}

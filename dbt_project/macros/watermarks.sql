@@ -41,3 +41,25 @@
         false
     {%- endif -%}
 {%- endmacro %}
+
+{#-
+  A post-hook of every mart: keeps the newest stamp of its rows in `app.mart_stamps`, in the
+  transaction that wrote them. The Query API asks there whether a kept answer still holds.
+-#}
+{% macro stamp_mart() -%}
+    {%- if config.get('materialized') == 'incremental' -%}
+    {%- set others = {
+        'fct_llm_calls': 'cost_computed_at',
+        'fct_cost_restatements': 'restated_at',
+    } -%}
+    {%- set stamp = others.get(this.identifier, 'refreshed_at') %}
+    insert into app.mart_stamps (mart, refreshed_at)
+    select
+        '{{ this.identifier }}',
+        max({{ stamp }})
+    from {{ this }}
+    having max({{ stamp }}) is not null
+    on conflict (mart) do update set refreshed_at = excluded.refreshed_at
+    where mart_stamps.refreshed_at <> excluded.refreshed_at
+    {%- endif -%}
+{%- endmacro %}

@@ -138,7 +138,8 @@ def _period_of(parameters: PeriodParameters) -> Period:
 
 
 def _asked(request: Request, period: Period, context: Context) -> Asked:
-    return Asked(request.project_id, period, context.declared_tags)
+    newest = context.newest_started_at
+    return Asked(request.project_id, period, context.declared_tags, newest)
 
 
 def _name(request: Request, period: Period, context: Context, form: Format) -> bytes:

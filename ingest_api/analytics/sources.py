@@ -72,14 +72,10 @@ LATENCY: Final = (
     CALLS,
 )
 COSTS: Final = Source("fct_cost_by_price_hourly", "usage_hour", "hour", MODEL)
-
-
-# What the answers depend on: its newest stamp tells whether anything has changed.
-STAMPS: Final = {
-    **{one.table: "refreshed_at" for one in (*USAGE, *LATENCY, COSTS)},
-    CALLS.table: "cost_computed_at",
-    "fct_conversations": "refreshed_at",
-}
+# All marts that answers are made of.
+TABLES: Final = (
+    *dict.fromkeys(one.table for one in (*USAGE, *LATENCY, COSTS)), "fct_conversations",
+)  # fmt: skip
 
 
 class Scan(NamedTuple):
@@ -99,15 +95,22 @@ def choose(
     return [chosen[grain] for grain in GRAINS if grain in chosen]
 
 
-def cover(boundaries: Sequence[datetime], sources: Sequence[Source]) -> list[Scan]:
+def cover(
+    boundaries: Sequence[datetime], sources: Sequence[Source], *, is_newest: bool = False
+) -> list[Scan]:
     """What to read so that each bucket is made of whole rows, the coarsest that fit.
 
     Args:
         boundaries: Where buckets begin, and last where the last one ends; whole minutes.
         sources: As `choose` gives them.
+        is_newest: No call started after the last bucket: the row of the day, or hour, in which it
+            ends holds nothing that is not in it, and stands for many rows of minutes.
     """
     found: dict[Source, list[Range]] = {one: [] for one in sources}
-    for start, end in pairwise(boundaries):
+    edges = list(boundaries)
+    if is_newest and sources:
+        edges[-1] = EPOCH + _ceiling(edges[-1], GRAINS[sources[0].grain])
+    for start, end in pairwise(edges):
         _cover_bucket(start, end, sources, found)
     return [Scan(one, tuple(_joined(ranges))) for one, ranges in found.items() if ranges]
 
@@ -119,7 +122,7 @@ def _cover_bucket(
         return
     coarsest, *finer = sources
     grain = GRAINS[coarsest.grain]
-    first, last = -(-_since_epoch(start) // grain) * grain, _since_epoch(end) // grain * grain
+    first, last = _ceiling(start, grain), _since_epoch(end) // grain * grain
     if first >= last:
         _cover_bucket(start, end, finer, found)
         return
@@ -134,6 +137,10 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _since_epoch(instant: datetime) -> timedelta:
     return instant - EPOCH
+
+
+def _ceiling(instant: datetime, grain: timedelta) -> timedelta:
+    return -(-_since_epoch(instant) // grain) * grain
 
 
 def _joined(ranges: Iterable[Range]) -> list[Range]:

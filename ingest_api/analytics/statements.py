@@ -26,7 +26,7 @@ from ingest_api.analytics.measures import (
     measures_of,
     metrics_of,
 )
-from ingest_api.analytics.sources import LATENCY, USAGE, Scan, choose, cover
+from ingest_api.analytics.sources import LATENCY, USAGE, Scan, Source, choose, cover
 
 
 class Question(NamedTuple):
@@ -38,6 +38,7 @@ class Question(NamedTuple):
             None keeps all.
         order_by: The measure by which values come first.
         limit: Rows, at most.
+        is_newest: No call started after the last boundary.
     """
 
     project_id: UUID
@@ -49,6 +50,7 @@ class Question(NamedTuple):
     keep: int | None = None
     order_by: str = "total_cost_usd"
     limit: int | None = None
+    is_newest: bool = False
 
     @property
     def used_dimensions(self) -> tuple[Dimension, ...]:
@@ -117,10 +119,13 @@ def scans_of(question: Question) -> tuple[list[Scan], list[Scan]]:
         LimitExceededError: too many single calls would be read.
     """
     dimensions, tags = question.used_dimensions, question.declared_tags
-    usage = cover(question.boundaries, choose(USAGE, dimensions, tags))
-    latency = (
-        cover(question.boundaries, choose(LATENCY, dimensions, tags)) if question.metrics else []
-    )
+
+    def covered(tables: Sequence[Source]) -> list[Scan]:
+        chosen = choose(tables, dimensions, tags)
+        return cover(question.boundaries, chosen, is_newest=question.is_newest)
+
+    usage = covered(USAGE)
+    latency = covered(LATENCY) if question.metrics else []
     for scans in (usage, latency):
         check_calls(scans, dimensions, question.filters)
     return usage, latency
@@ -186,8 +191,9 @@ def _grouped(
 
 
 RANKED: Final = sql.SQL("""select *,
-        sum(call_count) over (partition by {keys}, is_other, metric order by bin_index)
-            as rank_count,
+        sum(call_count) over (
+            partition by {keys}, is_other, metric order by bin_index rows unbounded preceding
+        ) as rank_count,
         sum(call_count) over (partition by {keys}, is_other, metric) as group_count
     from merged_bins""")
 
@@ -195,7 +201,7 @@ RANKED: Final = sql.SQL("""select *,
 def _quantile_steps(question: Question, bins: sql.Composable) -> list[sql.Composable]:
     keys = _list(_keys(question))
     # Doubles hold whole numbers up to 2^53, and add up in a tenth of numeric's time.
-    counted = sql.SQL("metric, bin_index, sum(call_count)::double precision as call_count")
+    counted = sql.SQL("metric, bin_index, sum(call_count::double precision) as call_count")
     template = CELLS if question.keep is None else FOLDED
     merged = _grouped(question, template, "bins", counted, "metric", "bin_index")
     quantiles = sql.SQL("select {keys}, is_other, {values} from ranked group by {keys}, is_other")

@@ -104,6 +104,26 @@ def test_every_minute_of_every_bucket_is_read_once_from_rows_that_lie_within_it(
             assert_rows_lie_within(scan, edges)
 
 
+def test_a_period_to_which_no_call_is_later_ends_with_its_whole_last_day() -> None:
+    end = MIDNIGHT + DAY + 61 * MINUTE
+    by_day = choose(USAGE, [], NO_TAGS)
+    assert ranges(cover([MIDNIGHT, end], by_day, is_newest=True)) == {
+        "day": [(MIDNIGHT, MIDNIGHT + 2 * DAY)]
+    }
+    assert ranges(cover([end - 90 * MINUTE, end - HOUR, end], by_day, is_newest=True)) == {
+        "minute": [(end - 90 * MINUTE, MIDNIGHT + DAY + HOUR)],
+        "hour": [(MIDNIGHT + DAY + HOUR, MIDNIGHT + 2 * DAY)],
+    }
+    only_calls = choose(USAGE, [Dimension("tag:x")], NO_TAGS)
+    assert ranges(cover([MIDNIGHT, end], only_calls, is_newest=True)) == {
+        "minute": [(MIDNIGHT, end)]
+    }
+
+
+def ranges(found: list[Scan]) -> dict[str, list[tuple[datetime, datetime]]]:
+    return {scan.source.grain: list(scan.ranges) for scan in found}
+
+
 def assert_rows_lie_within(scan: Scan, edges: list[datetime]) -> None:
     grain = GRAINS[scan.source.grain]
     for start, end in scan.ranges:

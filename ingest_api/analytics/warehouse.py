@@ -13,7 +13,6 @@ from psycopg.rows import dict_row, tuple_row
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from ingest_api.analytics.sources import STAMPS
 from ingest_api.analytics.statements import Statement
 from ingest_api.errors import QueryTimeoutError, UnavailableError
 
@@ -32,17 +31,16 @@ select set_config('statement_timeout', %s, false), set_config('TimeZone', 'UTC',
     set_config('jit', 'off', false), set_config('max_parallel_workers_per_gather', '0', false),
     set_config('effective_io_concurrency', '64', false)
 """
-# Each maximum is one look into an index.
-CONTEXT: Final = sql.SQL(
-    "select rollup_tags, greatest({stamps}) as refreshed_at from app.projects where project_id = %s"
-).format(
-    stamps=sql.SQL(", ").join(
-        sql.SQL("(select max({}) from {})").format(
-            sql.Identifier(column), sql.Identifier("marts", table)
-        )
-        for table, column in STAMPS.items()
-    )
-)
+# Each build stamps every mart that it changes, in the transaction that changes it.
+CONTEXT: Final = """
+select
+    rollup_tags,
+    (select max(refreshed_at) from app.mart_stamps) as refreshed_at,
+    (select max(started_at) from marts.fct_llm_calls as calls
+        where calls.project_id = projects.project_id) as newest_started_at
+from app.projects
+where project_id = %s
+"""
 
 
 class Context(NamedTuple):
@@ -50,11 +48,13 @@ class Context(NamedTuple):
 
     Attributes:
         declared_tags: Keys of the tags that the project rolls up.
-        refreshed_at: The newest stamp in any mart: nothing has changed while it has not.
+        refreshed_at: The newest stamp of any mart: nothing has changed while it has not.
+        newest_started_at: Of the project's calls.
     """
 
     declared_tags: frozenset[str]
     refreshed_at: datetime | None
+    newest_started_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,9 @@ class Snapshot:
         """What every answer of the project depends on."""
         cursor = self.connection.cursor(row_factory=dict_row)
         row = await (await cursor.execute(CONTEXT, [project_id])).fetchone()
-        return Context(frozenset(row["rollup_tags"]), row["refreshed_at"]) if row else NOBODY
+        if row is None:
+            return NOBODY
+        return Context(frozenset(row["rollup_tags"]), row["refreshed_at"], row["newest_started_at"])
 
     async def rows(self, statement: Statement) -> list[dict[str, Any]]:
         """All rows; the statement bounds them."""
@@ -172,4 +174,4 @@ class Snapshot:
             yield rows
 
 
-NOBODY: Final = Context(frozenset(), None)
+NOBODY: Final = Context(frozenset(), None, None)

@@ -14,6 +14,7 @@ import redis
 from pyarrow import parquet
 
 from ingest_api.analytics.facts import GAMMA
+from ingest_api.analytics.sources import TABLES
 from ingest_api.settings import Settings
 from tests.analytics.conftest import Ledger
 from tests.analytics.ledger import NOW, START
@@ -106,13 +107,26 @@ async def test_a_repeated_question_is_answered_from_the_cache_until_the_marts_ch
     assert first.content == second.content
     with psycopg.connect(ledger.database_url, autocommit=True) as connection:
         connection.execute(
-            "update marts.fct_usage_minutely set refreshed_at = now() where ctid = "
-            "(select ctid from marts.fct_usage_minutely limit 1)"
+            "insert into app.mart_stamps values ('built later', now())"
+            " on conflict (mart) do update set refreshed_at = now()"
         )
     third = await ask()
     assert third.headers["x-cache"] == "miss"
     assert third.headers["etag"] != first.headers["etag"]
     assert third.json()["current"] == first.json()["current"]
+
+
+def test_a_build_stamps_every_mart_that_answers_are_made_of(ledger: Ledger) -> None:
+    with psycopg.connect(ledger.database_url) as connection:
+        rows = connection.execute("select mart, refreshed_at from app.mart_stamps").fetchall()
+        newest = {table: connection.execute(_newest(table)).fetchone() for table in TABLES}
+    stamps = dict(rows)
+    assert {table: (stamps.get(table),) for table in TABLES} == newest
+
+
+def _newest(table: str) -> str:
+    column = "cost_computed_at" if table == "fct_llm_calls" else "refreshed_at"
+    return f"select max({column}) from marts.{table}"
 
 
 async def test_the_cache_never_crosses_projects_and_is_bounded(
