@@ -1,4 +1,4 @@
-"""Builds a history, slice by slice: raw rows by SQL, prices, then dbt as the platform runs it."""
+"""Builds a history: a block by SQL, prices and dbt as the platform runs it, then blocks like it."""
 
 import sys
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import Final
 
 import psycopg
 
+from benchmarks.history.repeating import repeat_block
 from benchmarks.history.rows import create_projects, insert_calls
 from deploy.local.environment import ROOT
 from ingest_api.database.migrate import migrate
@@ -19,13 +20,15 @@ from orchestration.transforming.dbt_args import build_args
 from tests.running import RunningPlatform, run_platform
 
 HOME: Final = ROOT / ".llmscope" / "history"
-# A build of a million calls sorts and groups within a few hundred megabytes.
-SLICE_CALLS: Final = 1_000_000
+# Five days. A build of a million calls sorts and groups within a few hundred megabytes.
+BLOCK_CALLS: Final = 1_000_000
 BUILD_SECONDS: Final = 3_600
-CREATE_SLICES: Final = """
+# The history ends with a whole hour, so that the hours of a block of whole days are its own.
+CREATE_BLOCKS: Final = """
 create schema if not exists benchmark;
-create table if not exists benchmark.history_slices (
-    first_call bigint primary key, last_call bigint not null, is_built boolean not null
+create table if not exists benchmark.history_ends as select date_trunc('hour', now()) as ended_at;
+create table if not exists benchmark.history_blocks (
+    first_call bigint primary key, last_call bigint not null
 )
 """
 
@@ -38,42 +41,42 @@ def open_history(home: Path = HOME) -> Iterator[RunningPlatform]:
             connection.execute("create extension if not exists timescaledb")
         migrate(services.database_url)
         with psycopg.connect(services.database_url) as connection:
-            connection.execute(CREATE_SLICES)
+            connection.execute(CREATE_BLOCKS)
             create_projects(connection)
         yield services
 
 
 def extend(services: RunningPlatform, call_count: int) -> Iterator[int]:
-    """Make the history `call_count` calls long; gives the calls there are after each slice.
+    """Make the history `call_count` calls long; gives the calls there are after each step.
 
     A history that was interrupted goes on where it was.
     """
-    while (built := built_calls(services)) < call_count:
-        last = min(built + SLICE_CALLS, call_count)
-        _insert_slice(services, built, last)
+    if first := inserted_calls(services):
         build(services)
-        services.query(
-            "update benchmark.history_slices set is_built = true where first_call = %s returning 1",
-            built,
-        )
+    while first < call_count:
+        last = min(first + BLOCK_CALLS, call_count)
+        is_copied = first > 0 and first % BLOCK_CALLS == 0 and last - first == BLOCK_CALLS
+        _insert(services, first, last, is_copied=is_copied)
+        # Days and months are made of the hours of all copied blocks at once.
+        if not is_copied or last == call_count:
+            build(services)
         yield last
+        first = last
 
 
-def built_calls(services: RunningPlatform) -> int:
-    """Calls of the history in the marts."""
-    rows = services.query(
-        "select coalesce(max(last_call), 0)::bigint from benchmark.history_slices where is_built"
-    )
-    return int(rows[0][0])
+def inserted_calls(services: RunningPlatform) -> int:
+    """Calls of the history."""
+    query = "select coalesce(max(last_call), 0)::bigint from benchmark.history_blocks"
+    return int(services.query(query)[0][0])
 
 
-def _insert_slice(services: RunningPlatform, first: int, last: int) -> None:
+def _insert(services: RunningPlatform, first: int, last: int, *, is_copied: bool) -> None:
+    """A block as long as the first one is copied of it with its roll-ups, others come raw."""
     with psycopg.connect(services.database_url) as connection:
-        inserted = connection.execute(
-            "insert into benchmark.history_slices values (%s, %s, false) on conflict do nothing",
-            [first, last],
-        )
-        if inserted.rowcount:
+        connection.execute("insert into benchmark.history_blocks values (%s, %s)", [first, last])
+        if is_copied:
+            repeat_block(connection, first // BLOCK_CALLS, BLOCK_CALLS)
+        else:
             insert_calls(connection, first, last)
 
 

@@ -1,10 +1,10 @@
-"""Raw calls by `generate_series`: 90 days, ten models, eight services, 2,000 users."""
+"""Raw calls by `generate_series`: ten models, eight services, 2,000 users, 200,000 calls a day."""
 
 from typing import Any, Final
 
 import psycopg
 
-CALLS_PER_DAY: Final = 20_000_000 // 90
+CALLS_PER_DAY: Final = 200_000
 USERS: Final = 2_000
 ROLLUP_TAGS: Final = ["feature", "customer_tier"]
 # Of three projects the first has most of the calls.
@@ -30,7 +30,7 @@ with projects as (
     select p.project_id, p.tenant_id, row_number() over (order by p.name) as project_number
     from app.projects as p where p.name = any(%(projects)s)
 ),
-ended as (select min(created_at) as ended_at from app.projects where name = any(%(projects)s)),
+ended as (select ended_at from benchmark.history_ends),
 numbers as (
     select n, n / 300 * 50 + n %% 50 as conversation
     from generate_series(%(last)s::bigint - 1, %(first)s::bigint, -1) as n
@@ -111,7 +111,7 @@ order by n desc
 
 
 def create_projects(connection: psycopg.Connection[Any]) -> None:
-    """The projects that the calls belong to; their creation is the end of the history."""
+    """The projects that the calls belong to."""
     for project, tenant in zip(PROJECTS, TENANTS, strict=True):
         values = {"project": project, "tenant": tenant, "rollup_tags": ROLLUP_TAGS}
         connection.execute(CREATE_PROJECT, values)
