@@ -123,7 +123,7 @@ def _accept_each(
 
 
 def _batch(accepted: list[Event], rejected: list[Rejection], keeps_content: bool) -> Batch:
-    ids = [_identify(event) for event in accepted]
+    ids = [event.event_id or _identify(event) for event in accepted]
     if not keeps_content:
         for event in accepted:
             event.input_messages = event.output_messages = events.ABSENT
@@ -241,6 +241,5 @@ def _all_fit(decoded: list[Event], now: datetime) -> bool:
 
 
 def _identify(event: Event) -> UUID:
-    if event.event_id is None:
-        event.event_id = events.new_event_id()
+    event.event_id = events.new_event_id()
     return event.event_id

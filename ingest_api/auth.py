@@ -155,9 +155,9 @@ class KeyRing:
             raise ForbiddenError(f"The API key lacks the scope `{scope}`.")
         return key
 
-    def find_known(self, presented: str | None, scope: Scope) -> ApiKey | None:
-        """The key where it is in memory and may do `scope`; where None, `find` knows more."""
-        key = self._lookup(hash_key(presented)) if presented else None
+    def find_known(self, digest: bytes | None, scope: Scope) -> ApiKey | None:
+        """The key of a hash where it is in memory and may do `scope`; else ask `find`."""
+        key = self._lookup(digest) if digest else None
         return key if key and scope in key.scopes and not key.has_expired() else None
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ingest_api.app import Api
-from ingest_api.auth import ApiKey, presented_key
+from ingest_api.auth import ApiKey, hash_key, presented_key
 from ingest_api.dependencies import Services
 from ingest_api.errors import Problem
 from ingest_api.ingest import ROUTES, Headers, RawHeaders, Route, Storing, begin_to_store, outcome
@@ -104,6 +104,9 @@ class EventProtocol(FeedHttpProtocol):
     # Since when nothing was asked after an answer that was given here, and who looks at that.
     _idle_since: float | None = None
     _idle_timer: asyncio.TimerHandle | None = None
+    # The headers with the key of the last request, and its hash.
+    _carriers: tuple[bytes | None, bytes | None] = (None, None)
+    _digest: bytes | None = None
 
     def data_received(self, data: bytes) -> None:
         """Note that the client asks; the timer stays, as a new one for each answer costs 2 us."""
@@ -161,8 +164,16 @@ class EventProtocol(FeedHttpProtocol):
         if not self._is_plain(headers):
             return None
         services: Services = self.app.state.services
-        key = services.keys.find_known(presented_key(headers), "ingest")
+        key = services.keys.find_known(self._key_digest(headers), "ingest")
         return _Exchange(route, key, headers, services) if key else None
+
+    def _key_digest(self, headers: Headers) -> bytes | None:
+        """The hash of the key; a connection mostly brings the same one, which is hashed once."""
+        carriers = headers.get(b"authorization"), headers.get(b"x-api-key")
+        if carriers != self._carriers:
+            presented = presented_key(headers)
+            self._carriers, self._digest = carriers, hash_key(presented) if presented else None
+        return self._digest
 
     def _is_plain(self, headers: Headers) -> bool:
         settings = self.app.settings
@@ -173,8 +184,9 @@ class EventProtocol(FeedHttpProtocol):
             and ODD_HEADERS.isdisjoint(headers)
             and 0 < int(headers.get(b"content-length", 0)) <= largest
             and self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
+            # Without that header only HTTP/1.1 keeps a connection.
+            and (b"connection" not in headers or self.parser.get_http_version() == "1.1")
         )
 
     def _begin_to_store(self, held: _Exchange) -> bool:
