@@ -16,8 +16,9 @@ import llmscope
 from llmscope._client import Client
 from llmscope._options import resolve
 from llmscope._transport.queue import EventQueue
-from tests.cassettes import Capture, differences, explanation, recordings, replay
+from tests.cassettes import Capture, differences, explanation, recordings
 from tests.providers import SAID, Provider, http_of, openai_client
+from tests.replaying import replay
 
 ROUNDS = 30
 CALLS_PER_ROUND = 50
@@ -37,9 +38,12 @@ def capture_table() -> str:
     notes = []
     for recording, plain in replayed:
         calls[recording.provider] += 1
-        changed[recording.provider] += replay(recording) != plain
+        is_changed = replay(recording) != plain
+        changed[recording.provider] += is_changed
         found = differences(recording, plain, capture.take())
         same[recording.provider] += not found
+        if is_changed:
+            notes.append(f"- {recording.id}: the program sees another answer")
         if found:
             why = explanation(recording) or "UNEXPLAINED"
             notes.append(f"- {recording.id}: {'; '.join(found)} ({why})")

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 import llmscope
-from tests.cassettes import CORPUS, Capture, differences, explanation, recordings, replay
+from tests.cassettes import CORPUS, Capture, differences, explanation, recordings
+from tests.replaying import replay
 
 # A sixth takes 2 s; all of them 12 s.
 EVERY = 6

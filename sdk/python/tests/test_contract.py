@@ -8,8 +8,8 @@ import pytest
 
 from llmscope import OptionError
 from llmscope import _events as events
-from llmscope._instrumentation.stainless import LIBRARIES
 from llmscope._options import MAX_BATCH_EVENTS, resolve
+from llmscope._providers import catalog
 from llmscope._providers.apis import answer_fields, api_of, provider_at
 from llmscope._providers.events import EventCutter
 from llmscope._providers.hosts import HOST_ENDINGS
@@ -18,6 +18,13 @@ from llmscope._transport.verdicts import Answer, judge
 CONTRACT = Path(__file__).resolve().parents[2] / "contract"
 SCHEMA = json.loads((CONTRACT / "event.schema.json").read_text())["properties"]
 NOT_COMPARED = {"usage_details"}
+# By the names that the cases have for client libraries.
+APIS = {
+    "openai": catalog.OPENAI_APIS, "anthropic": catalog.ANTHROPIC_APIS,
+    "groq": catalog.OPENAI_APIS, "google": catalog.GOOGLE_APIS, "mistral": catalog.MISTRAL_APIS,
+    "cohere": catalog.COHERE_APIS, "huggingface": catalog.HUGGING_FACE_APIS,
+    "ai21": catalog.AI21_APIS, "bedrock": catalog.BEDROCK_APIS,
+}  # fmt: skip
 
 
 def cases(name: str) -> list[Any]:
@@ -27,7 +34,7 @@ def cases(name: str) -> list[Any]:
 
 @pytest.mark.parametrize("case", cases("answers"))
 def test_an_answer_yields_the_fields_of_the_case(case: dict[str, Any]) -> None:
-    api = api_of(LIBRARIES[case["client"]].apis, case["api"])
+    api = api_of(APIS[case["client"]], case["api"])
     assert api is not None
     if "response" in case:
         response, is_final = case["response"], True

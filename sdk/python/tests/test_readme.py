@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import llmscope
-from llmscope._instrumentation.stainless import LIBRARIES
+from llmscope._instrumentation import LIBRARIES
 from llmscope._options import Options
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()

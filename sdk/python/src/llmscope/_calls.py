@@ -149,11 +149,25 @@ def failure_fields(error: BaseException | None) -> dict[str, Any]:
     """What an exception says of the failure: its status is the class, else its name."""
     if error is None:
         return {}
-    status = getattr(error, "status_code", None)
+    status = _status_of(error)
     fields = {"error_type": _error_type(error), "error_message": str(error)}
-    if isinstance(status, int) and 100 <= status <= 599:
+    if status is not None:
         fields.update(error_type=str(status), http_status_code=cast(Any, status))
     return fields
+
+
+def _status_of(error: BaseException) -> int | None:
+    """The HTTP status, where libraries keep it in an error of theirs."""
+    response = getattr(error, "response", None)
+    # botocore's response is a dict, others' an object.
+    about = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+    told = (
+        getattr(error, "status_code", None),
+        getattr(error, "code", None),
+        getattr(response, "status_code", None),
+        about.get("HTTPStatusCode"),
+    )
+    return next((s for s in told if type(s) is int and 400 <= s <= 599), None)
 
 
 def _error_type(error: BaseException) -> str:

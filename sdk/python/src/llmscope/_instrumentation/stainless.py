@@ -13,15 +13,14 @@ from typing import Any, Callable, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from llmscope import _state
+from llmscope._instrumentation.covering import Methods
 from llmscope._instrumentation.guard import guarded
-from llmscope._instrumentation.observation import (
-    BodyObserver,
-    Observation,
-    StreamObserver,
-    parsed,
-)
+from llmscope._instrumentation.library import Library
+from llmscope._instrumentation.observation import Observation, parsed
+from llmscope._instrumentation.streams import BodyObserver, StreamObserver, content_type_of
 from llmscope._instrumentation.watching import watch
-from llmscope._providers.apis import ANTHROPIC_APIS, OPENAI_APIS, Api, api_of, provider_at
+from llmscope._providers.apis import Api, api_of, provider_at
+from llmscope._providers.catalog import ANTHROPIC_APIS, OPENAI_APIS
 
 # What of an answer its event is made of; texts and vectors stay where they are.
 _ANSWER_FIELDS = (
@@ -34,33 +33,40 @@ _REFUSE_STREAM_OPTIONS = frozenset({"mistral_ai"})
 _FIRST_AZURE_VERSION = "2024-09-01"
 
 
-class Library(NamedTuple):
-    """A client library.
+class _Source(NamedTuple):
+    """Whose calls they are.
 
     Attributes:
-        module: Where its classes are.
         provider_name: Who answers at an address that is not known.
     """
 
-    module: str
     provider_name: str
     apis: Mapping[str, Api]
 
 
-LIBRARIES = {
-    "openai": Library("openai._base_client", "openai", OPENAI_APIS),
-    "anthropic": Library("anthropic._base_client", "anthropic", ANTHROPIC_APIS),
-    "groq": Library("groq._base_client", "groq", OPENAI_APIS),
-}
-SYNC_CLASS, ASYNC_CLASS = "SyncAPIClient", "AsyncAPIClient"
+def _library(package: str, apis: Mapping[str, Api]) -> Library:
+    source = _Source(package, apis)
+    covers = (
+        ("SyncAPIClient", functools.partial(_covered, source)),
+        ("AsyncAPIClient", functools.partial(_covered_async, source)),
+    )
+    return Library(
+        package=package,
+        places=tuple(
+            Methods(f"{package}._base_client", owner, {"request": cover}) for owner, cover in covers
+        ),
+        apis=apis,
+        # `with_options` of a wrapped client makes another client.
+        copiers=("copy", "with_options"),
+    )
 
 
-def covered(library: Library, original: Callable[..., Any]) -> Callable[..., Any]:
+def _covered(source: _Source, original: Callable[..., Any]) -> Callable[..., Any]:
     """`request` of a client, recorded. Takes and gives what `original` does."""
 
     @functools.wraps(original)
     def request(client: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        started = _begin(library, client, options, kwargs)
+        started = _begin(source, client, options, kwargs)
         if started is None:
             return original(client, cast_to, options, *args, **kwargs)
         try:
@@ -74,12 +80,12 @@ def covered(library: Library, original: Callable[..., Any]) -> Callable[..., Any
     return request
 
 
-def covered_async(library: Library, original: Callable[..., Any]) -> Callable[..., Any]:
-    """`covered` for the asynchronous client."""
+def _covered_async(source: _Source, original: Callable[..., Any]) -> Callable[..., Any]:
+    """`_covered` for the asynchronous client."""
 
     @functools.wraps(original)
     async def request(client: Any, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        started = _begin(library, client, options, kwargs)
+        started = _begin(source, client, options, kwargs)
         if started is None:
             return await original(client, cast_to, options, *args, **kwargs)
         try:
@@ -108,13 +114,13 @@ class _Started(NamedTuple):
             _take(self, result)
 
 
-def _begin(library: Library, client: Any, options: Any, kwargs: Any) -> _Started | None:
+def _begin(source: _Source, client: Any, options: Any, kwargs: Any) -> _Started | None:
     """None where this is no call of a model, or nothing is recorded."""
     with guarded():
-        api = api_of(library.apis, str(options.url)) if str(options.method) == "post" else None
+        api = api_of(source.apis, str(options.url)) if str(options.method) == "post" else None
         if api is None or _state.current() is None:
             return None
-        provider = provider_at(str(client.base_url), library.provider_name)
+        provider = provider_at(str(client.base_url), source.provider_name)
         body, is_stream = options.json_data, bool(kwargs.get("stream"))
         observation = Observation(api, provider, body, is_stream)
         if is_stream and api.asks_usage and _may_ask_usage(provider, client, body):
@@ -159,7 +165,8 @@ def _take(started: _Started, result: Any) -> None:
         return
     observation.status(response.status_code)
     if started.is_stream:
-        watch(response, StreamObserver(observation, started.hides_usage))
+        content_type = content_type_of(response)
+        watch(response, StreamObserver(observation, content_type, started.hides_usage))
     elif response.is_closed:
         observation.answer(parsed(response.content))
         observation.end()
@@ -203,3 +210,8 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False)
     return value.dict(by_alias=True, exclude_unset=True) if hasattr(value, "__fields__") else value
+
+
+OPENAI = _library("openai", OPENAI_APIS)
+ANTHROPIC = _library("anthropic", ANTHROPIC_APIS)
+GROQ = _library("groq", OPENAI_APIS)

@@ -1,4 +1,4 @@
-"""Watches the bytes of an HTTP response on their way to whoever reads them.
+"""Watches the bytes of an HTTP response, or the items of an iterator, on their way to the reader.
 
 The response stays the object it is, and so do the streams around it: only its four methods that
 hand out or end the bytes are covered for this one instance. That works for every way of reading
@@ -16,7 +16,14 @@ from llmscope._instrumentation.guard import guarded
 COVERED = ("iter_bytes", "aiter_bytes", "close", "aclose")
 
 
-class Observer(Protocol):
+class Ended(Protocol):
+    """Who is told of an end."""
+
+    def end(self, error: BaseException | None = None) -> None:
+        """No more comes."""
+
+
+class Observer(Ended, Protocol):
     """Who is shown the bytes."""
 
     def feed(self, chunk: bytes) -> bytes:
@@ -24,9 +31,6 @@ class Observer(Protocol):
 
     def rest(self) -> bytes:
         """What the caller gets when no more bytes come."""
-
-    def end(self, error: BaseException | None = None) -> None:
-        """No more bytes come."""
 
 
 def watch(response: Any, observer: Observer) -> None:
@@ -102,6 +106,90 @@ class _Watch:
             _end(self._observer, error)
 
 
-def _end(observer: Observer, error: BaseException | None) -> None:
+def _end(observer: Ended, error: BaseException | None) -> None:
     with guarded():
         observer.end(error)
+
+
+class ItemObserver(Ended, Protocol):
+    """Who is shown the items of an iterator."""
+
+    def see(self, item: Any) -> None:
+        """One item, in order."""
+
+
+class Items:
+    """An iterator whose items somebody else sees as well, to its end, however it comes."""
+
+    def __init__(self, items: Iterator[Any], observer: ItemObserver) -> None:
+        self._items = items
+        self._observer = observer
+        self._finalizer = weakref.finalize(self, _end, observer, None)
+        self._finalizer.atexit = False  # type: ignore[misc] # typeshed's slots lack it
+
+    def __iter__(self) -> Items:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            item = next(self._items)
+        except StopIteration:
+            self._end()
+            raise
+        except BaseException as error:
+            self._end(error)
+            raise
+        _see(self._observer, item)
+        return item
+
+    def close(self) -> None:
+        """End an iterator that can be closed."""
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            close()
+        self._end()
+
+    def _end(self, error: BaseException | None = None) -> None:
+        if self._finalizer.detach() is not None:
+            _end(self._observer, error)
+
+
+class AsyncItems:
+    """`Items` of an asynchronous iterator."""
+
+    def __init__(self, items: AsyncIterator[Any], observer: ItemObserver) -> None:
+        self._items = items
+        self._observer = observer
+        self._finalizer = weakref.finalize(self, _end, observer, None)
+        self._finalizer.atexit = False  # type: ignore[misc] # typeshed's slots lack it
+
+    def __aiter__(self) -> AsyncItems:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            item = await self._items.__anext__()
+        except StopAsyncIteration:
+            self._end()
+            raise
+        except BaseException as error:
+            self._end(error)
+            raise
+        _see(self._observer, item)
+        return item
+
+    async def aclose(self) -> None:
+        """End an iterator that can be closed."""
+        close = getattr(self._items, "aclose", None)
+        if close is not None:
+            await close()
+        self._end()
+
+    def _end(self, error: BaseException | None = None) -> None:
+        if self._finalizer.detach() is not None:
+            _end(self._observer, error)
+
+
+def _see(observer: ItemObserver, item: Any) -> None:
+    with guarded():
+        observer.see(item)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Callable, NamedTuple, Optional, Protocol
 from urllib.parse import urlsplit
 
-from llmscope._providers import anthropic, openai
 from llmscope._providers.hosts import HOST_ENDINGS
-from llmscope._providers.reading import Json
+from llmscope._providers.reading import Json, text_at
 
 Read = Callable[[Json, bool], dict[str, Any]]
 Messages = Callable[[Json], Optional[list[Any]]]
@@ -41,42 +39,23 @@ class Api(NamedTuple):
     asks_usage: bool = False
 
 
-def _openai(
-    operation: str, stream: Callable[[], StreamReader] = openai.ChatStream, asks: bool = False
-) -> Api:
-    return Api(operation, openai.read, stream, openai.input_messages, openai.output_messages, asks)
-
-
-OPENAI_APIS: Mapping[str, Api] = {
-    "/chat/completions": _openai("chat", asks=True),
-    "/completions": _openai("text_completion", asks=True),
-    "/embeddings": _openai("embeddings"),
-    "/responses": _openai("chat", openai.ResponseStream),
-    "/images/generations": _openai("image_generation"),
-    "/images/edits": _openai("image_generation"),
-    "/audio/transcriptions": _openai("transcription"),
-}
-ANTHROPIC_APIS: Mapping[str, Api] = {
-    "/v1/messages": Api(
-        "chat", anthropic.read, anthropic.MessageStream,
-        anthropic.input_messages, anthropic.output_messages,
-    ),
-}  # fmt: skip
-# Azure put the deployment into the path before its `v1`, and Groq its vendor.
-_PREFIX = re.compile(r"^(/openai)?(/v1|/deployments/[^/]+)?(?=/)")
-
-
 def api_of(apis: Mapping[str, Api], url: str) -> Api | None:
-    """What a request to `url`, or to a path, calls; None where it is no call of a model."""
-    path, bare_path = _paths_of(url)
-    return apis.get(path) or apis.get(bare_path)
+    """What a request to `url`, or to a path, calls; None where it is no call of a model.
+
+    The longest ending of the path counts: versions, deployments and vendors come before it.
+    """
+    for ending in endings_of(url):
+        if ending in apis:
+            return apis[ending]
+    return None
 
 
 @lru_cache(maxsize=256)
-def _paths_of(url: str) -> tuple[str, str]:
+def endings_of(url: str) -> tuple[str, ...]:
+    """The endings of a path that begin with a slash or a colon, the longest first."""
     path = urlsplit(url).path
     path = path if path.startswith("/") else f"/{path}"
-    return path, _PREFIX.sub("", path, count=1)
+    return tuple(path[at:] for at, character in enumerate(path) if character in "/:")
 
 
 @lru_cache(maxsize=256)
@@ -95,13 +74,19 @@ def answer_fields(
     """Fields of the event of an answer; without one, nobody counted."""
     if response is None:
         return {"usage_source": "missing"}
-    fields = {**api.read(response, is_final), **_failure(response)}
+    fields = {**api.read(response, is_final), **failure_in(response)}
     if has_content:
         fields["output_messages"] = api.output_messages(response)
     return fields
 
 
-def _failure(response: Json) -> dict[str, Any]:
+def message_in(refusal: Json) -> str | None:
+    """What the body of a refused call says."""
+    said = failure_in(refusal).get("error_message")
+    return said or text_at(refusal, "message") or text_at(refusal, "detail")
+
+
+def failure_in(response: Json) -> dict[str, Any]:
     """An answer may be a failure behind a status of 200."""
     error = response.get("error")
     if not error:

@@ -54,9 +54,10 @@ def counts(usage: Any) -> dict[str, int | None]:
 
 
 def _cached(usage: Any, inputs: Json) -> int | None:
-    """DeepSeek has a name of its own for it."""
+    """DeepSeek has a name of its own for it, Together a place of its own."""
     cached = count_at(inputs, "cached_tokens")
-    return count_at(usage, "prompt_cache_hit_tokens") if cached is None else cached
+    others = first_count(usage, ("prompt_cache_hit_tokens",), ("cached_tokens",))
+    return others if cached is None else cached
 
 
 def _parts(usage: Any, names: tuple[str, ...]) -> Json:

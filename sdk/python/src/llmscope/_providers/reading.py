@@ -69,3 +69,9 @@ def with_source(fields: dict[str, Any], usage: Any, is_final: bool = True) -> di
     fields["usage_source"] = counted if has_counts else "missing"
     fields["usage_details"] = dict(usage) if isinstance(usage, dict) and usage else None
     return fields
+
+
+def counts_by(json: Any, name: str, key: str, count: str) -> list[tuple[str, int]]:
+    """A list of named counts."""
+    found = ((entry.get(key), count_at(entry, count)) for entry in objects_at(json, name))
+    return [(who, number) for who, number in found if isinstance(who, str) and number is not None]
