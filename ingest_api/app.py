@@ -31,7 +31,7 @@ from ingest_api.estimates import CostEstimates
 from ingest_api.ingest import IngestDoor
 from ingest_api.limits import Limiter
 from ingest_api.live.feed import LiveFeed
-from ingest_api.live.tokens import Tokens
+from ingest_api.live.tokens import INGESTION, Tokens
 from ingest_api.metrics import Metrics
 from ingest_api.middleware import CLIENT_CLOSED_REQUEST, Observer, request_id
 from ingest_api.openapi import DESCRIPTION, TAGS, complete
@@ -46,6 +46,7 @@ from ingest_api.routes import (
     metrics,
     otlp,
     prices,
+    tokens,
 )
 from ingest_api.settings import Settings, SettingsError
 from ingest_api.stream import (
@@ -109,6 +110,7 @@ def create_app(settings: Settings) -> Api:
     app.include_router(events.router)
     app.include_router(analytics.router)
     app.include_router(live.router)
+    app.include_router(tokens.router)
     app.include_router(dead_letters.router)
     app.include_router(prices.router)
     app.include_router(budgets.router)
@@ -185,6 +187,7 @@ async def open_services(settings: Settings, metrics: Metrics) -> AsyncIterator[S
             Analytics(warehouse, Cache(client)),
             feed,
             Tokens(client, settings.live_token_seconds),
+            Tokens(client, settings.ingest_token_seconds, INGESTION),
         )
     finally:
         await writer.drain()

@@ -42,6 +42,7 @@ class Services:
     analytics: Analytics
     feed: LiveFeed
     tokens: Tokens
+    ingest_tokens: Tokens
 
 
 def get_services(request: Request) -> Services:
@@ -89,5 +90,6 @@ def refuse_unknown_parameters(request: Request) -> None:
         raise BadParameterError(f"{', '.join(unknown)}: {words}", extra={"errors": found})
 
 
+IngestKeyDep = Annotated[ApiKey, Depends(RequireKey("ingest"))]
 ReadKeyDep = Annotated[ApiKey, Depends(RequireKey("read"))]
 AdminKeyDep = Annotated[ApiKey, Depends(RequireKey("admin"))]

@@ -32,6 +32,11 @@ call has ended, whether it succeeded or not.
 Send the key as `Authorization: Bearer llms_...` or `X-API-Key: llms_...`. A body may be compressed
 (`Content-Encoding: gzip` or `zstd`); the limit holds for what it unpacks to.
 
+A page in a browser must not have the key. Your server, which has it, asks for a token that sends
+events for `LLMSCOPE_INGEST_TOKEN_SECONDS`, does nothing else and dies with the key
+(`POST /api/v1/events/ingest/token`), and the page sends that in the place of the key. Its origin
+must be in `LLMSCOPE_CORS_ORIGINS`.
+
 ```sh
 curl -X POST http://127.0.0.1:{api_port}/api/v1/events/ingest \\
   -H "Authorization: Bearer $(cat .llmscope/api_key)" \\

@@ -22,6 +22,7 @@ from ingest_api.auth import ApiKey, presented_key
 from ingest_api.body import ClientGoneError, read_body
 from ingest_api.dependencies import Services
 from ingest_api.limits import Standing
+from ingest_api.live.tokens import INGESTION
 from ingest_api.middleware import request_id
 from ingest_api.stream import StreamError, StreamFullError
 
@@ -123,13 +124,25 @@ async def take(
         ClientGoneError: nobody waits for an answer.
     """
     settings, headers = services.settings, dict(scope["headers"])
-    key = await services.keys.find(presented_key(headers), "ingest")
+    key = await _find_key(services, presented_key(headers))
     body = await read_body(receive, headers, settings.max_body_bytes)
     batch = route.decode(body, headers, settings.max_batch_events, key.keeps_content)
     if batch.rejected:
         _note_rejected(services, batch)
     standing = await store(services, key, batch) if batch.ids else None
     return _accepted(batch, standing)
+
+
+async def _find_key(services: Services, presented: str | None) -> ApiKey:
+    """The key that was presented, or that is behind a token, which browsers send.
+
+    Raises:
+        Problem: there is none, or one that may not send events.
+    """
+    if presented and presented.startswith(INGESTION.prefix):
+        api_key_id = await services.ingest_tokens.read(presented)
+        return await services.keys.find_by_id(api_key_id, "ingest")
+    return await services.keys.find(presented, "ingest")
 
 
 def _accepted(batch: Batch, standing: Standing | None) -> tuple[bytes, RawHeaders]:

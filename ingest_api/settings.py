@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     live_token_seconds: float = Field(
         60.0, gt=0, le=3600, description="How long a token opens the live feed."
     )
+    ingest_token_seconds: float = Field(
+        900.0, gt=0, le=3600, description="How long a token sends events."
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
         (), description="Origins whose pages may call the API, comma-separated; `*` is all."
     )

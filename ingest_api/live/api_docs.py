@@ -53,10 +53,10 @@ STREAM_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
         },
     }
 }
-TOKEN_PROBLEMS: Final = (
+STREAM_PROBLEMS: Final = (
     errors.UnauthorizedError,
     errors.ForbiddenError,
     errors.BadParameterError,
     errors.UnavailableError,
+    errors.NotAcceptableError,
 )
-STREAM_PROBLEMS: Final = (*TOKEN_PROBLEMS, errors.NotAcceptableError)

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ingest_api.live.conftest import FeedServer, Kind, event, numbers
 from ingest_api.live.protocols import STREAM_PATH
-from ingest_api.live.tokens import SECRET_KEY, TOKEN_PREFIX
+from ingest_api.live.tokens import LIVE_FEED, SECRET_KEY
 from tests.api.door import problem_of
 from tests.running import wait_until
 
@@ -22,7 +22,7 @@ def make_token(feed: FeedServer, key: str | None = None) -> str:
     answer = httpx.post(f"{feed.url}{STREAM_PATH}/token", headers=feed.headers(key))
     assert answer.status_code == 200, answer.text
     token: str = answer.json()["token"]
-    assert token.startswith(TOKEN_PREFIX)
+    assert token.startswith(LIVE_FEED.prefix)
     return token
 
 
@@ -59,7 +59,7 @@ async def test_a_token_opens_the_feed_of_its_key(feed: FeedServer) -> None:
 async def test_a_token_that_is_old_forged_or_a_word_opens_nothing(feed: FeedServer) -> None:
     token = make_token(feed)
     forged = token[:-2] + ("aa" if not token.endswith("aa") else "bb")
-    bad = [forged, "word", TOKEN_PREFIX + "a", "llmt_" + "A" * 75, token + "A", "llmt_é"]
+    bad = [forged, "word", LIVE_FEED.prefix + "a", "llmt_" + "A" * 75, token + "A", "llmt_é"]
     for one in bad:
         assert problem_of(feed.get(token=one)) == "unauthorized", one
         assert problem_of(await refusal(feed, {"token": one})) == "unauthorized", one

@@ -1,7 +1,6 @@
 """The live feed by WebSocket and by Server-Sent Events, and tokens for browsers."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from ingest_api.live.positions import BadPositionError, Position
 from ingest_api.live.protocols import STREAM_PATH
 from ingest_api.middleware import request_id
 from ingest_api.openapi import json_answer, problem_responses
+from ingest_api.routes.tokens import TOKEN_PROBLEMS, TokenAnswer
 
 router = APIRouter(tags=["live"])
 
@@ -64,13 +64,6 @@ class StreamParameters(BaseModel):
             raise _bad("last_event_id", str(error)) from None
 
 
-class TokenAnswer(BaseModel):
-    """A token for one connection or a few, until it expires."""
-
-    token: str
-    expires_at: datetime
-
-
 async def _authenticate(services: Services, connection: HTTPConnection, token: str) -> ApiKey:
     """The key of a connection, from its headers or behind its token.
 
@@ -102,16 +95,14 @@ StreamKeyDep = Annotated[ApiKey, Depends(_find_key)]
     summary="A token that opens the live feed, for browsers",
     responses={
         **json_answer(api_docs.EXAMPLE_TOKEN),
-        **problem_responses(*api_docs.TOKEN_PROBLEMS),
+        **problem_responses(*TOKEN_PROBLEMS),
     },
 )
 async def make_token(key: ReadKeyDep, services: ServicesDep) -> TokenAnswer:
     """The token sees what the key sees, and dies with it. Ask for it on your server, where the key
     is, and hand it to the page: as `?token=`, or as the subprotocol `token.<token>` of a WebSocket.
     """
-    seconds = services.settings.live_token_seconds
-    expires_at = datetime.now(UTC) + timedelta(seconds=seconds)
-    return TokenAnswer(token=await services.tokens.make(key.api_key_id), expires_at=expires_at)
+    return await TokenAnswer.made(services.tokens, key.api_key_id)
 
 
 @router.get(
