@@ -4,6 +4,7 @@ import { PORTABLE } from "./portable.js";
 import { start } from "./state.js";
 
 export * from "./api.js";
+export { languageModelMiddleware } from "./instrumentation/vercel.js";
 export { instrument, uninstrument, wrap, type ClientClass } from "./instrumentation/wrap.js";
 
 /**

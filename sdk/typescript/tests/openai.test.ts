@@ -1,14 +1,13 @@
 /** Calls through the real library are recorded, and their callers see no difference. */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { setTimeout as pause } from "node:timers/promises";
 
 import Groq from "groq-sdk";
 import OpenAI, { APIError, AzureOpenAI } from "openai";
 
 import { context, init, instrument, uninstrument, wrap } from "../src/index.node.js";
 import { Provider, USAGE } from "./provider.js";
-import { startRecording } from "./recording.js";
+import { startRecording, untilCollected } from "./recording.js";
 
 const MESSAGES = [{ role: "user" as const, content: "Hi" }];
 const ASK = { model: "gpt-4o", messages: MESSAGES };
@@ -269,11 +268,7 @@ describe("openai", async () => {
 
   test("an answer that nobody reads is recorded once it is gone", async () => {
     await wrap(plain()).chat.completions.create({ ...ASK, stream: true }).asResponse();
-    const deadline = performance.now() + 10_000;
-    while (!door.events.size && performance.now() < deadline) {
-      (globalThis as { gc?: () => void }).gc?.();
-      await pause(10);
-    }
+    await untilCollected(() => door.events.size > 0);
     const [event] = await recorded();
     assert.equal(event!["usage_source"], "missing");
   });

@@ -77,6 +77,8 @@ export class Provider {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // Answers to the same question are to be the same.
+    response.sendDate = false;
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
     const body = bodyOf(Buffer.concat(parts).toString());

@@ -22,6 +22,15 @@ export function temporaryFolder(test: TestContext): string {
   return folder;
 }
 
+/** Collect garbage until it shows. */
+export async function untilCollected(isTrue: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!isTrue() && performance.now() < deadline) {
+    (globalThis as { gc?: () => void }).gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 /** A server, what `onError` was told, and clients that retry at once. */
 export async function setUp(test: TestContext) {
   const door = await Door.opened();

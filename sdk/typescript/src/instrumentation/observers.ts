@@ -66,7 +66,10 @@ export class StreamObserver implements Observer {
   }
 
   #shown(chunk: Uint8Array): Uint8Array {
-    const kept = this.#cutter.feed(chunk).filter((event) => !this.#isHidden(this.#read(event)));
+    const events = this.#cutter.feed(chunk);
+    const kept = events.filter((event) => !this.#isHidden(this.#read(event)));
+    // Some readers stop here, and never ask for the end.
+    if (events.at(-1)?.data === "[DONE]") this.end();
     return this.hidesUsage ? joined(...kept.map(withoutNullUsage)) : chunk;
   }
 

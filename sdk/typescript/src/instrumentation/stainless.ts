@@ -6,19 +6,15 @@
  */
 import type { ContextFields } from "../context.js";
 import { guarded } from "../guard.js";
-import { apiOf, type Api, type Apis } from "../providers/apis.js";
+import { apiOf, type Apis } from "../providers/apis.js";
 import { ANTHROPIC_APIS, OPENAI_APIS } from "../providers/catalog.js";
 import { providerAt } from "../providers/hosts.js";
-import { at, objectOf } from "../providers/reading.js";
+import { at } from "../providers/reading.js";
 import { shared } from "../shared.js";
 import { current } from "../state.js";
+import { observe } from "./exchange.js";
 import { Observation } from "./observation.js";
-import { BodyObserver, StreamObserver } from "./observers.js";
-import { watch } from "./watching.js";
-
-// Mistral refuses fields that it does not know; Azure did before this version.
-const REFUSE_STREAM_OPTIONS: ReadonlySet<string> = new Set(["mistral_ai"]);
-const FIRST_AZURE_VERSION = "2024-09-01";
+import { askingUsage, mayAskUsage } from "./usage.js";
 
 /** What a client sends, as its methods prepare it. */
 interface RequestOptions {
@@ -90,8 +86,9 @@ function begin(
   const { body } = options;
   const model = modelInForm(body);
   const observation = new Observation({ api, providerName, body, isStream, model, fields });
-  const hidesUsage = isStream && mayAskUsage(api, providerName, client, body);
-  return { observation, options: hidesUsage ? askingUsage(options) : options, hidesUsage };
+  const hidesUsage = isStream && mayAskUsage(api, providerName, body, versionOf(client));
+  const sent = hidesUsage ? { ...options, body: askingUsage(body) } : options;
+  return { observation, options: sent, hidesUsage };
 }
 
 /** Files are sent in forms. */
@@ -108,33 +105,11 @@ function apisOf(client: StainlessClient): Apis {
   return isAnthropic(client) ? ANTHROPIC_APIS : OPENAI_APIS;
 }
 
-function mayAskUsage(
-  api: Api,
-  providerName: string,
-  client: StainlessClient,
-  body: unknown,
-): boolean {
-  const isWanted = api.asksUsage && shared().client?.options.asksForStreamUsage;
-  const asked = objectOf(at(body, "stream_options"));
-  if (!isWanted || !objectOf(body) || (asked && "include_usage" in asked)) return false;
-  if (REFUSE_STREAM_OPTIONS.has(providerName)) return false;
-  const inAddress = /[?&]api-version=([^&]+)/.exec(client.baseURL ?? "")?.[1];
-  const version = client.apiVersion ?? inAddress;
-  return version === undefined || version >= FIRST_AZURE_VERSION;
-}
-
-/** A copy: the application may send its own options again. */
-function askingUsage(options: RequestOptions): RequestOptions {
-  const body = objectOf(options.body) ?? {};
-  const asked = { ...objectOf(body["stream_options"]), include_usage: true };
-  return { ...options, body: { ...body, stream_options: asked } };
+/** Azure's, undefined for others. */
+function versionOf(client: StainlessClient): string | undefined {
+  return client.apiVersion ?? /[?&]api-version=([^&]+)/.exec(client.baseURL ?? "")?.[1];
 }
 
 function take({ observation, options, hidesUsage }: Begun, response: Response): void {
-  observation.status(response.status);
-  const type = response.headers.get("content-type") ?? "";
-  const observer = options.stream
-    ? new StreamObserver(observation, type, hidesUsage)
-    : new BodyObserver(observation, response.status);
-  watch(response, observer);
+  observe(observation, response, Boolean(options.stream), hidesUsage);
 }

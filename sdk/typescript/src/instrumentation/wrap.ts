@@ -1,7 +1,10 @@
 /** Records every call of one client, or of all clients of a class. */
 import type { ContextFields } from "../context.js";
 import { OptionError } from "../errors.js";
+import { LIBRARIES } from "./libraries.js";
+import { hide } from "./members.js";
 import { covered, isStainless, type MakeRequest, type StainlessClient } from "./stainless.js";
+import { isLanguageModel, wrapModel } from "./vercel.js";
 
 const WRAPPED = Symbol.for("@llmscope/sdk wrapped");
 const originals = new Map<StainlessClient, MakeRequest>();
@@ -17,8 +20,11 @@ export type ClientClass = abstract new (...given: never[]) => object;
  */
 export function wrap<Client extends object>(client: Client, fields?: ContextFields): Client {
   if (WRAPPED in client) return client;
-  if (!isStainless(client)) throw unknown("client", client.constructor?.name);
-  wrapStainless(client, fields);
+  if (isStainless(client)) wrapStainless(client, fields);
+  else if (isLanguageModel(client)) wrapModel(client, fields);
+  else if (!LIBRARIES.some((wrapAs) => wrapAs(client, fields))) {
+    throw unknown("client", client.constructor?.name);
+  }
   hide(client, WRAPPED, true);
   return client;
 }
@@ -68,9 +74,4 @@ function wrapStainless(client: StainlessClient, fields: ContextFields | undefine
   hide(client, "withOptions", (...given: unknown[]) => {
     return wrap(withOptions.apply(client, given), fields);
   });
-}
-
-/** Set a member that does not show where members are listed. */
-function hide(client: object, name: PropertyKey, value: unknown): void {
-  Object.defineProperty(client, name, { value, configurable: true, writable: true });
 }
