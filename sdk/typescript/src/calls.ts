@@ -25,10 +25,10 @@ export class Call {
   readonly #started = performance.now();
   #isEnded = false;
 
-  constructor(values: EventFields, fields: ContextFields = {}) {
+  constructor(values: EventFields, fields?: ContextFields) {
     this.values = { ...values };
     // The context where it began: it may end in another one.
-    this.#fields = joined(fields, currentFields());
+    this.#fields = fields ? joined(fields, currentFields()) : currentFields();
   }
 
   /** Add fields to the event, such as `input_tokens`. */

@@ -1,5 +1,5 @@
 /** The state behind `init`: options, losses and the transport of this program. */
-import { currentFields, joined, type ContextFields } from "./context.js";
+import { currentFields, type ContextFields } from "./context.js";
 import { finished, InvalidEventError, type Event, type EventFields } from "./events.js";
 import { Losses } from "./losses.js";
 import type { Options } from "./options.js";
@@ -50,12 +50,11 @@ export class Client {
    * @throws InvalidEventError `values` are no event.
    */
   eventOf(values: EventFields, fields: ContextFields): Event {
-    const whole = joined(joined(this.#defaults, fields), values);
-    if (!this.options.captureContent) {
-      delete whole.input_messages;
-      delete whole.output_messages;
+    if (this.options.captureContent || !(values.input_messages || values.output_messages)) {
+      return finished(values, fields, this.#defaults);
     }
-    return finished(whole);
+    const bare = { ...values, input_messages: null, output_messages: null };
+    return finished(bare, fields, this.#defaults);
   }
 
   /** Whether everything was delivered within the time. */

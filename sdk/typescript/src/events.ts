@@ -132,11 +132,23 @@ export class InvalidEventError extends Error {}
 /** A UUIDv7 (RFC 9562): ordered by time, so that the ledger's inserts stay local. */
 export function newEventId(): string {
   const time = Date.now().toString(16).padStart(12, "0");
-  const [first, second, third] = crypto.getRandomValues(new Uint32Array(3));
-  const version = (0x7000 | (first! & 0x0fff)).toString(16);
-  const variant = (0x8000 | ((first! >>> 12) & 0x3fff)).toString(16);
-  const rest = hex(second!) + hex(third!).slice(4);
+  const first = random();
+  const version = (0x7000 | (first & 0x0fff)).toString(16);
+  const variant = (0x8000 | ((first >>> 12) & 0x3fff)).toString(16);
+  const rest = hex(random()) + hex(random()).slice(4);
   return `${time.slice(0, 8)}-${time.slice(8)}-${version}-${variant}-${rest}`;
+}
+
+// Asking for 32 bits takes the system as long as asking for many.
+const randoms = new Uint32Array(384);
+let usedRandoms = randoms.length;
+
+function random(): number {
+  if (usedRandoms === randoms.length) {
+    crypto.getRandomValues(randoms);
+    usedRandoms = 0;
+  }
+  return randoms[usedRandoms++]!;
 }
 
 function hex(number: number): string {
@@ -149,19 +161,13 @@ export function timestamp(milliseconds: number): string {
 }
 
 /**
- * The event of `values`: null left out, limits kept, identity and origin added.
+ * The event of fields, those that win first: null left out, limits kept, identity and origin added.
  *
  * @throws InvalidEventError a value belongs to no field, or a required one is missing.
  */
-export function finished(values: EventFields): Event {
+export function finished(...layers: readonly EventFields[]): Event {
   const event: Record<string, unknown> = {};
-  for (const name in values) {
-    const value = values[name as keyof EventFields];
-    if (!FIELDS.has(name)) throw new InvalidEventError(`no field of an event: ${name}; use tags`);
-    const isPlain = typeof value === "number" || typeof value === "boolean";
-    const fitting = isPlain || value === null || value === undefined ? value : fit(name, value);
-    if (fitting !== null && fitting !== undefined && fitting !== "") event[name] = fitting;
-  }
+  for (const layer of layers) addFields(event, layer);
   if (!("provider_name" in event) || !("request_model" in event || "response_model" in event)) {
     throw new InvalidEventError(
       "an event needs provider_name, and request_model or response_model",
@@ -172,6 +178,19 @@ export function finished(values: EventFields): Event {
   event["sdk_name"] ??= "llmscope-typescript";
   event["sdk_version"] ??= VERSION;
   return event as unknown as Event;
+}
+
+function addFields(event: Record<string, unknown>, fields: EventFields): void {
+  for (const name in fields) {
+    const value = fields[name as keyof EventFields];
+    if (value === undefined || value === null || value === "") continue;
+    if (!FIELDS.has(name)) throw new InvalidEventError(`no field of an event: ${name}; use tags`);
+    if (event[name] !== undefined && name !== "tags") continue;
+    const isPlain = typeof value === "number" || typeof value === "boolean";
+    const fitting = isPlain ? value : fit(name, value);
+    if (name === "tags") event[name] = fitTags({ ...(fitting as object), ...(event[name] as object) });
+    else if (fitting !== undefined) event[name] = fitting;
+  }
 }
 
 function fit(name: string, value: unknown): unknown {

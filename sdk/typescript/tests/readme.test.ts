@@ -28,6 +28,14 @@ test("every public function is explained", () => {
   assert.deepEqual(names.filter((name) => !README.includes(`${name}(`)), []);
 });
 
+test("every library that the tests use is named", () => {
+  const manifest = readFileSync(join(process.cwd(), "package.json"), "utf8");
+  const { devDependencies } = JSON.parse(manifest) as { devDependencies: Record<string, string> };
+  const tools = ["typescript", "@types/node", "@ai-sdk/openai", "prettier"];
+  const libraries = Object.keys(devDependencies).filter((name) => !tools.includes(name));
+  assert.deepEqual(libraries.filter((name) => !README.includes(`| \`${name}\``)), []);
+});
+
 test("every reason of a loss is explained", () => {
   const source = readdirSync(join(process.cwd(), "src"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts"))

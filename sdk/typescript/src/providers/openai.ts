@@ -49,9 +49,10 @@ function counts(usage: unknown): EventFields {
   return {
     input_tokens: firstCount(usage, ["prompt_tokens"], ["input_tokens"]),
     output_tokens: outputOf(usage, reasoning),
-    // DeepSeek has a name of its own for it.
+    // DeepSeek has a name of its own for it, Together a place of its own.
     cache_read_input_tokens:
-      countAt(inputs, "cached_tokens") ?? countAt(usage, "prompt_cache_hit_tokens"),
+      countAt(inputs, "cached_tokens") ??
+      firstCount(usage, ["prompt_cache_hit_tokens"], ["cached_tokens"]),
     cache_write_input_tokens: countAt(inputs, "cache_write_tokens"),
     reasoning_output_tokens: reasoning,
     input_audio_tokens: countAt(inputs, "audio_tokens"),
