@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev up down reset status logs psql test lint docs dbt-docs lock demo demo-remove \
 	bench-idle bench-ingest kill-test bench-otlp bench-live check-exporters bench-cost bench-marts \
-	bench-query bench-sdk
+	bench-query bench-sdk test-sdk-transport
 
 # The system's Python that makes .venv: 3.11, 3.12 or 3.13.
 PYTHON ?= python3
@@ -14,7 +14,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 	--no-emit-index-url --no-header
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: run \`apt-get install python3 python3-venv\`." >&2; exit 1; }
@@ -115,3 +115,7 @@ bench-live: setup-dev ## Measure the live feed: 500 events/s to 200 clients, one
 bench-sdk: setup-dev ## Replay recorded calls through the Python SDK, and measure what it costs, 1 minute
 	@python="$$(.venv/bin/python -m tests.environments sdk)" && cd sdk/python && \
 		PYTHONPATH=src:. "$$python" -m benchmarks
+
+test-sdk-transport: setup-dev ## Send 100,000 events of the Python SDK through outages and a SIGKILL, 3 minutes
+	@python="$$(.venv/bin/python -m tests.environments sdk)" && cd sdk/python && \
+		PYTHONPATH=src:. "$$python" -m benchmarks.transport $(ARGS)

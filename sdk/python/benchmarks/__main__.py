@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 import tracemalloc
@@ -13,6 +12,7 @@ from typing import Any
 import openai
 
 import llmscope
+from benchmarks.machine import machine
 from llmscope._client import Client
 from llmscope._options import resolve
 from llmscope._transport.queue import EventQueue
@@ -106,7 +106,7 @@ def main() -> None:
     """Print everything."""
     warnings.simplefilter("ignore")
     print(capture_table())
-    print(f"\nPython {platform.python_version()} on {platform.machine()}")
+    print(f"\n{machine()}")
     for name, is_stream in (("call", False), ("stream of 4 chunks", True)):
         added, plain = added_microseconds(is_stream)
         print(f"added to a {name} of {plain:.0f} us: {added:.0f} us")

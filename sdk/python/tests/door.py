@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Union
 
@@ -17,6 +20,15 @@ MAX_BODY_BYTES = 5 * 2**20
 Behaviour = Union[int, str]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that broke is what tests want; everything else is printed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Door:
     """Listens on a free port of the loopback interface, or on `port`.
 
@@ -24,6 +36,8 @@ class Door:
         events: What was stored, by id: an event that comes twice is one.
         behaviours: What to do with the next requests; afterwards all is well.
         rejects: Why an event is rejected, None where it is not.
+        waiting_count: Requests that wait while a test holds the lock.
+        bodies: How many events each body brought that was stored, those known already too.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -35,12 +49,13 @@ class Door:
         self.bodies: list[int] = []
         self.connections = itertools.count()
         self.connection_count = 0
+        self.waiting_count = 0
+        self.sockets: set[socket.socket] = set()
         self.lock = threading.Lock()
         self._open(port)
 
     def _open(self, port: int) -> None:
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", port), _handler(self))
         self.port = self.server.server_port
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
         self.thread.start()
@@ -50,9 +65,13 @@ class Door:
         return f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
+        """As a process that is killed: open connections break."""
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
+        for connection in list(self.sockets):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def start_again(self) -> None:
         """On the same port."""
@@ -66,7 +85,9 @@ class Door:
 
     def take(self, events: list[dict[str, Any]]) -> dict[str, Any]:
         accepted, rejected = [], []
+        self.waiting_count += 1
         with self.lock:
+            self.waiting_count -= 1
             self.bodies.append(len(events))
             for index, event in enumerate(events):
                 reason = self.rejects(event)
@@ -87,7 +108,13 @@ def _handler(door: Door) -> type[BaseHTTPRequestHandler]:
 
         def setup(self) -> None:
             door.connection_count = next(door.connections) + 1
+            door.sockets.add(self.request)
             super().setup()
+
+        def finish(self) -> None:
+            door.sockets.discard(self.request)
+            with suppress(OSError):
+                super().finish()
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
@@ -103,24 +130,17 @@ def _handler(door: Door) -> type[BaseHTTPRequestHandler]:
                 return
             assert self.path == BATCH_PATH
             told = door.take(json.loads(body))
-            if behaviour == "half":
-                text = json.dumps(told).encode()
-                self.send_response(202)
-                self.send_header("content-length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text[: len(text) // 2])
-                self.close_connection = True
-                return
-            self.answer(202 if told["accepted"] else 422, told)
+            self.answer(202 if told["accepted"] else 422, told, is_cut=behaviour == "half")
 
-        def answer(self, status: int, document: dict[str, Any]) -> None:
+        def answer(self, status: int, document: dict[str, Any], is_cut: bool = False) -> None:
             text = json.dumps(document).encode()
             self.send_response(status)
             if status in (429, 503):
                 self.send_header("retry-after", "0")
             self.send_header("content-length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text)
+            self.wfile.write(text[: len(text) // 2] if is_cut else text)
+            self.close_connection = self.close_connection or is_cut
 
         def log_message(self, *_args: Any) -> None:
             """Say nothing."""

@@ -35,6 +35,7 @@ class Client:
             )
             if value
         }
+        self._transport.replay()
         _watch_fork(weakref.ref(self))
         atexit.register(self.shutdown)
 

@@ -16,7 +16,7 @@ from llmscope._options import MAX_BATCH_EVENTS, Draft, Options
 from llmscope._transport.backoff import Backoff
 from llmscope._transport.lines import Line, UnsendableError, batches, body_of, line_of
 from llmscope._transport.queue import EventQueue
-from llmscope._transport.spool import Spool, Stored
+from llmscope._transport.spool import Segment, Spool, Stored
 from llmscope._transport.verdicts import Answer, Verdict, judge
 
 # A disk that failed may be mended.
@@ -78,7 +78,10 @@ class Sender:
             step()
         except Exception as error:
             self._losses.fail(error)
-            self._held = self._again(self._held, Verdict(is_limited=True, detail=repr(error)), None)
+            self._failures += 1
+            verdict = Verdict(is_limited=True, detail=repr(error))
+            self._held = self._again(self._held, verdict, None) if self._held else []
+            self._pause(None)
 
     def work(self) -> None:
         """Send what waits; in an outage, put it on disk."""
@@ -144,11 +147,19 @@ class Sender:
             return True
         for segment, lines in self._spool.segments():
             rest = self._send(lines)
-            segment.replace(rest)
+            if len(rest) < len(lines) or not lines:
+                self._keep_only(segment, rest)
             if rest or self._queue.is_closed:
                 return False
         self._has_spooled = False
         return True
+
+    def _keep_only(self, segment: Segment, rest: Sequence[Line]) -> None:
+        try:
+            segment.replace(rest)
+        except OSError as error:
+            # What was settled is sent again with the rest, and is one row all the same.
+            self._report_unusable(f"{type(error).__name__}: {error}")
 
     def _send_queued(self) -> bool:
         """Whether everything in memory is settled."""
@@ -163,9 +174,10 @@ class Sender:
 
         They are held while they are under way, so that `rescue` finds them.
         """
-        while not self._held and len(self._queue):
-            self._held = list(self._lines(self._queue.take(self._options.flush_at)))
-        return bool(self._held)
+        with self._storing:
+            while not self._held and len(self._queue):
+                self._held = list(self._lines(self._queue.take(self._options.flush_at)))
+            return bool(self._held)
 
     def _lines(self, drafts: Sequence[Draft]) -> Iterator[Line]:
         for draft in drafts:
@@ -214,9 +226,12 @@ class Sender:
             return []
         if status in (401, 403):
             self._losses.hold("unauthorized", verdict.detail, status)
-        pause = self._backoff.pause_seconds(self._failures, verdict.retry_after_seconds)
-        self._resume_at = time.monotonic() + pause
+        self._pause(verdict.retry_after_seconds)
         return lines
+
+    def _pause(self, retry_after_seconds: float | None) -> None:
+        pause = self._backoff.pause_seconds(self._failures, retry_after_seconds)
+        self._resume_at = time.monotonic() + pause
 
     def _store_or_lose(self, lines: Sequence[Line]) -> None:
         if not self._stored(lines):
@@ -229,10 +244,13 @@ class Sender:
         stored = self._spool.append(lines)
         if stored is Stored.UNUSABLE:
             self._spool_usable_at = time.monotonic() + SPOOL_RETRY_SECONDS
-            self._losses.hold("spool_unusable", f"{self._spool.failure}: events wait in memory")
+            self._report_unusable(self._spool.failure)
             return False
         if stored is Stored.FULL:
             detail = f"{self._spool.folder} holds max_spool_bytes"
             self._losses.count("spool_full", detail, len(lines))
         self._has_spooled = True
         return True
+
+    def _report_unusable(self, failure: str) -> None:
+        self._losses.hold("spool_unusable", f"{failure}: events wait in memory")

@@ -26,6 +26,8 @@ except ImportError:  # Windows has no such locks, and no spool.
 SUFFIX = ".ndjson"
 # Read as a whole when it is sent.
 SEGMENT_BYTES = 2**20
+# Another process that looks for segments may lock a new one before its maker does.
+CREATE_ATTEMPTS = 10
 IS_SUPPORTED = fcntl is not None
 
 
@@ -83,17 +85,18 @@ class Segment:
         Raises:
             OSError: the disk fails; the segment is as it was.
         """
+        fresh = self.path.with_suffix(".new")
         if not lines:
             self.path.unlink()
+            # Left by a process that died while it wrote one.
+            _unlink(fresh)
             return
-        fresh = self.path.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            _write(descriptor, _data(lines))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        fresh.replace(self.path)
+            _write_file(fresh, _data(lines))
+            fresh.replace(self.path)
+        except OSError:
+            _unlink(fresh)
+            raise
 
     def close(self) -> None:
         """End the lock; an empty file goes."""
@@ -123,6 +126,7 @@ class Spool:
         self._max_bytes = max_bytes
         self._damaged = damaged
         self._segment: Segment | None = None
+        self._read_segment: Segment | None = None
         self.failure = ""
 
     def append(self, lines: Sequence[Line]) -> Stored:
@@ -149,6 +153,7 @@ class Spool:
             segment = _lock(path)
             if segment is None:
                 continue
+            self._read_segment = segment
             try:
                 lines, damaged_count = read_lines(segment.read())
                 if damaged_count:
@@ -158,6 +163,7 @@ class Spool:
                 self.failure = f"{type(error).__name__}: {error}"
             finally:
                 segment.close()
+                self._read_segment = None
 
     def is_empty(self) -> bool:
         """Whether nothing waits here, of this process or of others."""
@@ -171,9 +177,10 @@ class Spool:
 
     def abandon(self) -> None:
         """In a fork: the parent keeps the lock as long as it lives, and no longer."""
-        if self._segment is not None:
-            self._segment.abandon()
-            self._segment = None
+        for segment in (self._segment, self._read_segment):
+            if segment is not None:
+                segment.abandon()
+        self._segment = self._read_segment = None
 
     def _writable(self, size: int) -> Segment:
         if self._segment is not None and self._segment.size() + size > SEGMENT_BYTES:
@@ -184,12 +191,13 @@ class Spool:
 
     def _create(self) -> Segment:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self.folder / f"{new_event_id()}{SUFFIX}"
-        segment = _lock(path, os.O_CREAT | os.O_EXCL)
-        if segment is None:
-            raise OSError(f"another process locked {path}")
-        _sync_folder(self.folder)
-        return segment
+        for _ in range(CREATE_ATTEMPTS):
+            path = self.folder / f"{new_event_id()}{SUFFIX}"
+            segment = _lock(path, os.O_CREAT | os.O_EXCL)
+            if segment is not None:
+                _sync_folder(self.folder)
+                return segment
+        raise OSError(f"other processes lock each new file in {self.folder}")
 
     def _paths(self) -> list[Path]:
         """A folder that is not there, or not readable, has none."""
@@ -240,6 +248,20 @@ def _write(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        _write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unlink(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

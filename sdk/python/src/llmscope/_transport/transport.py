@@ -37,7 +37,10 @@ class Transport:
         )
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        if options.is_enabled and self._spool is not None and not self._spool.is_empty():
+
+    def replay(self) -> None:
+        """Send what an earlier process left on disk."""
+        if self._options.is_enabled and self._spool is not None and not self._spool.is_empty():
             self._start()
 
     def put(self, event: Draft) -> None:
@@ -51,7 +54,7 @@ class Transport:
     def flush(self, timeout_seconds: float | None = None) -> bool:
         """Whether everything was delivered within `timeout_seconds`."""
         if self._thread is None:
-            return True
+            return not len(self._queue)
         seconds = self._options.timeout_seconds if timeout_seconds is None else timeout_seconds
         return self._sender.wait_until_idle(seconds)
 
@@ -74,16 +77,23 @@ class Transport:
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is None:
-                thread = threading.Thread(target=self._sender.run, name="llmscope", daemon=True)
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._sender.run, name="llmscope", daemon=True)
+            try:
                 thread.start()
-                self._thread = thread
-                self._end_with_multiprocessing()
+            except RuntimeError as error:
+                # No thread starts at the end of a process; the shutdown stores what waits.
+                self._losses.fail(error)
+                return
+            self._thread = thread
+            self._end_with_multiprocessing()
 
     def _end_with_multiprocessing(self) -> None:
         """Its children end without `atexit`."""
-        util = sys.modules.get("multiprocessing.util")
-        if util is not None:
+        multiprocessing = sys.modules.get("multiprocessing")
+        if multiprocessing is not None and multiprocessing.parent_process() is not None:
+            util = sys.modules["multiprocessing.util"]
             util.Finalize(None, self.shutdown, exitpriority=0)
 
 
