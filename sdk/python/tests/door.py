@@ -16,7 +16,8 @@ from typing import Any, Union
 
 BATCH_PATH = "/api/v1/events/ingest/batch"
 MAX_BODY_BYTES = 5 * 2**20
-# A status; "cut": close without an answer; "half": store, then cut the answer in the middle.
+# A status; "cut": close without an answer; "half": store, then cut the answer in the middle;
+# "pause": store, and send the second half of the answer once `is_resumed`.
 Behaviour = Union[int, str]
 
 
@@ -50,6 +51,8 @@ class Door:
         self.connections = itertools.count()
         self.connection_count = 0
         self.waiting_count = 0
+        self.is_paused = threading.Event()
+        self.is_resumed = threading.Event()
         self.sockets: set[socket.socket] = set()
         self.lock = threading.Lock()
         self._open(port)
@@ -100,6 +103,14 @@ class Door:
                 self.events[event["event_id"]] = event
         return {"accepted": accepted, "rejected": rejected}
 
+    def write(self, file: Any, text: bytes, behaviour: Behaviour) -> None:
+        middle = len(text) // 2 if behaviour in ("half", "pause") else len(text)
+        file.write(text[:middle])
+        if behaviour == "pause":
+            self.is_paused.set()
+            self.is_resumed.wait()
+            file.write(text[middle:])
+
 
 def _handler(door: Door) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -125,22 +136,22 @@ def _handler(door: Door) -> type[BaseHTTPRequestHandler]:
             if behaviour == "cut":
                 self.close_connection = True
                 return
-            if behaviour not in (202, "half"):
+            if behaviour not in (202, "half", "pause"):
                 self.answer(int(behaviour), {"detail": "not now"})
                 return
             assert self.path == BATCH_PATH
             told = door.take(json.loads(body))
-            self.answer(202 if told["accepted"] else 422, told, is_cut=behaviour == "half")
+            self.answer(202 if told["accepted"] else 422, told, behaviour)
 
-        def answer(self, status: int, document: dict[str, Any], is_cut: bool = False) -> None:
+        def answer(self, status: int, document: dict[str, Any], behaviour: Behaviour = "") -> None:
             text = json.dumps(document).encode()
             self.send_response(status)
             if status in (429, 503):
                 self.send_header("retry-after", "0")
             self.send_header("content-length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text[: len(text) // 2] if is_cut else text)
-            self.close_connection = self.close_connection or is_cut
+            door.write(self.wfile, text, behaviour)
+            self.close_connection = behaviour == "half"
 
         def log_message(self, *_args: Any) -> None:
             """Say nothing."""

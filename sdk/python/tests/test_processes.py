@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -97,6 +98,37 @@ def test_a_fork_in_an_outage_stores_its_events_at_its_end(
     assert numbers(door) == list(range(100))
 
 
+FORKING_AMID_AN_ANSWER = """
+import os, sys, llmscope
+llmscope.init(api_key="k", url=sys.argv[1], spool_directory="off", flush_interval_seconds=0.02)
+llmscope.record(provider_name="acme", request_model="m1", tags={"n": 0})
+sys.stdin.readline()
+pid = os.fork()
+llmscope.record(provider_name="acme", request_model="m1", tags={"n": 1 if pid else 2})
+if pid == 0:
+    llmscope.shutdown()
+    os._exit(0)
+os.waitpid(pid, 0)
+print("the child has ended", flush=True)
+"""
+
+
+def test_a_fork_while_an_answer_is_read_does_not_hang(door: Door) -> None:
+    door.behaviours = iter(["pause"])
+    process = subprocess.Popen(
+        [sys.executable, "-c", FORKING_AMID_AN_ANSWER, door.url], env=ENVIRONMENT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert door.is_paused.wait(20)
+    assert process.stdin is not None
+    process.stdin.write("fork\n")
+    process.stdin.flush()
+    wait_for(lambda: len(door.events) == 2, "the child has sent its own", 20)
+    door.is_resumed.set()
+    assert process.communicate(timeout=20)[0] == "the child has ended\n"
+    assert numbers(door) == [0, 1, 2]
+
+
 FREEZING = """
 import sys, llmscope
 llmscope.init(api_key="k", url=sys.argv[1], spool_directory="off", flush_interval_seconds=0.02,
@@ -169,3 +201,39 @@ def test_without_a_disk_what_the_deadline_cuts_off_is_counted(
         assert time.monotonic() - started < 2
     assert client.losses.counts() == {"shutdown": 40}
     assert [error.reason for error in reports] == ["shutdown"]
+
+
+def test_a_redaction_that_hangs_does_not_keep_the_process_from_ending(
+    door: Door, make: Make
+) -> None:
+    is_over = threading.Event()
+
+    def redact(event: dict[str, object]) -> dict[str, object]:
+        is_over.wait()
+        return event
+
+    client = make(redact=redact, flush_at=1)
+    record_many(client, 30)
+    started = time.monotonic()
+    client.shutdown(0.1)
+    assert time.monotonic() - started < 8
+    is_over.set()
+    # The one that hangs is neither sent nor known to be lost.
+    assert client.losses.counts() == {"shutdown": 29}
+
+
+def test_a_slow_redaction_delays_the_end_by_seconds_alone(
+    door: Door, make: Make, tmp_path: Path
+) -> None:
+    def redact(event: dict[str, object]) -> dict[str, object]:
+        time.sleep(0.1)
+        return event
+
+    client = make(redact=redact, flush_at=1)
+    record_many(client, 100)
+    started = time.monotonic()
+    client.shutdown(0.1)
+    assert time.monotonic() - started < 8
+    saved = len(door.events.keys() | spooled_ids(tmp_path))
+    assert 10 < saved < 60
+    assert client.losses.counts() == {"shutdown": 100 - saved}

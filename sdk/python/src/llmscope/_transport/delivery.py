@@ -6,7 +6,9 @@ from __future__ import annotations
 import encodings.idna  # noqa: F401
 import gzip
 import http.client
+import os
 import ssl
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from llmscope._transport.verdicts import Answer
@@ -89,6 +91,16 @@ class Delivery:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def abandon(self) -> None:
+        """In a fork: give up this copy of the socket, and touch nothing that reads from it.
+
+        The parent's thread may have been amid an answer, and held the lock of its buffer.
+        """
+        socket = self._connection.sock if self._connection is not None else None
+        if socket is not None:
+            with suppress(OSError):
+                os.close(socket.detach())
 
 
 def _failed(error: Exception) -> Answer:

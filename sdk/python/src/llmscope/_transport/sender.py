@@ -21,6 +21,9 @@ from llmscope._transport.verdicts import Answer, Verdict, judge
 
 # A disk that failed may be mended.
 SPOOL_RETRY_SECONDS = 60.0
+# What the end of a process may cost beyond `shutdown_timeout_seconds`: 10,000 events are encoded
+# and written in 0.3 s.
+RESCUE_SECONDS = 2.0
 Post = Callable[[bytes], Answer]
 
 
@@ -104,13 +107,35 @@ class Sender:
 
     def rescue(self) -> None:
         """Store what the thread did not get done in time; from the main thread, at the end."""
-        with self._storing:
-            rest = [*self._held, *self._lines(self._queue.take(len(self._queue)))]
+        if not self._storing.acquire(timeout=RESCUE_SECONDS):
+            # The redaction hangs, or the disk.
+            self._count_cut_off(len(self._queue))
+            return
+        try:
+            rest = [*self._held, *self._last_lines(time.monotonic() + RESCUE_SECONDS)]
             self._held = []
             for batch in batches(rest, MAX_BATCH_EVENTS, self._options.max_batch_bytes):
-                self._store_or_lose(batch)
+                if not self._stored(batch):
+                    self._count_cut_off(len(batch))
             if self._spool is not None:
                 self._spool.close()
+        finally:
+            self._storing.release()
+
+    def _last_lines(self, end_at: float) -> Iterator[Line]:
+        """What waits, as far as it is redacted and encoded in time."""
+        drafts = self._queue.take(len(self._queue))
+        for number, draft in enumerate(drafts):
+            if time.monotonic() > end_at:
+                self._count_cut_off(len(drafts) - number)
+                return
+            line = self._line(draft)
+            if line is not None:
+                yield line
+
+    def _count_cut_off(self, count: int) -> None:
+        if count:
+            self._losses.count("shutdown", "the process ended before they were sent", count)
 
     def _finish(self) -> None:
         """Send the rest; what cannot be sent is left to `rescue`."""
@@ -232,10 +257,6 @@ class Sender:
     def _pause(self, retry_after_seconds: float | None) -> None:
         pause = self._backoff.pause_seconds(self._failures, retry_after_seconds)
         self._resume_at = time.monotonic() + pause
-
-    def _store_or_lose(self, lines: Sequence[Line]) -> None:
-        if not self._stored(lines):
-            self._losses.count("shutdown", "the process ended before they were sent", len(lines))
 
     def _stored(self, lines: Sequence[Line]) -> bool:
         """Whether nothing is left to do for them."""

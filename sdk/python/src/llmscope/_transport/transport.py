@@ -71,7 +71,7 @@ class Transport:
 
     def abandon(self) -> None:
         """Leave everything to the parent process: this is a fork's copy, without its thread."""
-        self._delivery.close()
+        self._delivery.abandon()
         if self._spool is not None:
             self._spool.abandon()
 
