@@ -75,6 +75,7 @@ lock: setup-dev ## Renew requirements/*.txt from requirements/*.in
 	$(COMPILE) requirements/instrumentations.in -o requirements/instrumentations.txt
 	$(COMPILE) requirements/bench.in -o requirements/bench.txt
 	$(COMPILE) requirements/sdk.in -o requirements/sdk.txt
+	$(COMPILE) requirements/examples.in -o requirements/examples.txt
 
 demo: ## Send a month of demo traffic, then a live trickle
 	$(NEEDS_SETUP)

@@ -1,15 +1,21 @@
 """The README says what the code does."""
 
+import ast
 import inspect
 import re
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
 import llmscope
+from llmscope._events import FIELDS
 from llmscope._instrumentation import LIBRARIES
 from llmscope._options import Options
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+MIGRATION = (ROOT / "docs" / "migration.md").read_text()
 
 
 def option_rows() -> str:
@@ -50,3 +56,33 @@ def test_every_reason_of_a_loss_is_explained() -> None:
 
 def test_every_library_is_named() -> None:
     assert [name for name in LIBRARIES if f"| `{name}` |" not in README] == []
+
+
+def test_the_quick_start_has_five_lines() -> None:
+    assert len([line for line in code_blocks(README)[0].splitlines() if line]) == 5
+
+
+@pytest.mark.parametrize("text", [README, MIGRATION], ids=["README", "migration"])
+def test_the_code_compiles_and_names_what_is_there(text: str) -> None:
+    blocks = code_blocks(text)
+    assert len(blocks) > 3
+    for block in blocks:
+        calls = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]
+        for call in calls:
+            if ast.unparse(call.func).startswith("llmscope."):
+                function = getattr(llmscope, ast.unparse(call.func).removeprefix("llmscope."))
+                named = {keyword.arg for keyword in call.keywords}
+                taken = inspect.signature(function).parameters
+                assert named <= taken.keys() or function is llmscope.record
+
+
+def test_the_migration_guides_end_with_names_of_ours() -> None:
+    """The last column of each table: options, fields of events and functions that exist."""
+    rows = re.findall(r"^\| .* \| (.+) \|$", MIGRATION, re.MULTILINE)
+    words = {word for row in rows for word in re.findall(r"`([a-z_]+)`", row)}
+    ours = {option.name for option in fields(Options)} | FIELDS | set(llmscope.__all__)
+    assert words - ours == set()
+
+
+def code_blocks(text: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
