@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev up down reset status logs psql test lint docs dbt-docs lock demo demo-remove \
 	bench-idle bench-ingest kill-test bench-otlp bench-live check-exporters bench-cost bench-marts \
-	bench-query bench-sdk test-sdk-transport
+	bench-anomaly bench-query bench-sdk test-sdk-transport
 
 # The system's Python that makes .venv: 3.11, 3.12 or 3.13.
 PYTHON ?= python3
@@ -103,6 +103,9 @@ check-exporters: setup-dev ## Send calls of today's OpenTelemetry instrumentatio
 
 bench-cost: setup-dev ## Compare costs of recorded answers with other price tables, 1 minute
 	@.venv/bin/python -m benchmarks.cost
+
+bench-anomaly: setup-dev ## Score the anomaly detector by NAB's procedure beside the published board, 1 minute
+	@.venv/bin/python -m benchmarks.anomaly
 
 bench-marts: setup-dev ## Measure builds on histories of 1, 5 and 20 million calls, an hour and 50 GB
 	@.venv/bin/python -m benchmarks.marts $(ARGS)
