@@ -6,6 +6,7 @@ from ingest_api.alerts.messages import Links
 from orchestration.alerting.alert_checks import alert_rules, alert_rules_sensor
 from orchestration.alerting.notifier import Notifier
 from orchestration.alerting.sensors import failed_checks_sensor, failed_runs_sensor
+from orchestration.checking.anomaly_checks import newest_anomalies
 from orchestration.checking.data_docs import DataDocs
 from orchestration.checking.ingest_checks import ingest_checks_sensor, ingest_flow
 from orchestration.checking.quality_checks import ledger_quality
@@ -63,6 +64,7 @@ defs = dg.Definitions(
     asset_checks=[
         ingest_flow,
         ledger_quality,
+        newest_anomalies,
         alert_rules,
         report_pages_show_current_marts,
     ],

@@ -6,6 +6,7 @@ from typing import Final
 
 import dagster as dg
 
+from orchestration.checking.anomaly_checks import newest_anomalies
 from orchestration.checking.quality_checks import FCT_LLM_CALLS, ledger_quality
 from orchestration.runs import is_under_way, newest_run
 
@@ -15,9 +16,10 @@ MIN_INTERVAL: Final = timedelta(minutes=5)
 
 check_quality_job = dg.define_asset_job(
     "check_quality_job",
-    selection=dg.AssetSelection.checks(ledger_quality),
+    selection=dg.AssetSelection.checks(ledger_quality, newest_anomalies),
     executor_def=dg.in_process_executor,
-    description="Great Expectations on the raw rows and the marts of the last day.",
+    description="Great Expectations on the raw rows and the marts of the last day, and what is "
+    "unusual in the newest hours.",
 )
 
 

@@ -18,6 +18,7 @@ PAGES_WITH_CHART_COUNTS = [
     ("budgets/", 1),
     ("users-and-conversations/", 1),
     ("savings/", 1),
+    ("anomalies/", 1),
 ]
 # A bar of the smallest chart that a demo month gives covers some thousand pixels.
 FEWEST_COLOURED_PIXELS = 300
