@@ -21,7 +21,7 @@ AS_EXPECTED: Final = Rule(
     "the_newest_hours_are_as_expected",
     "Cost, calls, latency and error rate of the newest two hours are within what the weeks before "
     "let expect, by project and by model. The sample names what is not, the most unusual first; "
-    "the page Anomalies shows it against the expected band, docs/anomalies.md says how it is judged.",
+    "the page Anomalies shows it against the expected band; see docs/anomalies.md.",
     "not is_anomaly",
     Severity.WARN,
 )
