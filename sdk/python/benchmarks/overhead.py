@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import openai
 
 import llmscope
-from tests.providers import SAID, Provider, http_of, openai_client
+from tests.providers import SAID, Parts, Provider, http_of, openai_client
 
 ROUNDS = 30
 CALLS_PER_ROUND = 50
@@ -21,6 +21,14 @@ QUEUED_EVENTS = 10_000
 WARMING_CALLS = 500
 # Events end in the redaction, on the sender's thread: as if each were delivered.
 DELIVERED: dict[str, Any] = {"api_key": "k", "spool_directory": "off", "redact": lambda _: None}
+
+
+class WholeEvents(Parts):
+    """A stream that comes an event at a time, as the tokens are made."""
+
+    def __init__(self, body: bytes, breaks: BaseException | None) -> None:
+        super().__init__(body, breaks)
+        self.parts = [event + b"\n\n" for event in body.split(b"\n\n") if event]
 
 
 class Added(NamedTuple):
@@ -37,7 +45,9 @@ class Added(NamedTuple):
 
 def added_to_a_call(is_stream: bool) -> Added:
     """Rounds with and without the SDK take turns: the noise of the machine meets both."""
-    plain_client, client = (openai_client(Provider(http_of(openai))) for _ in range(2))
+    provider = Provider(http_of(openai))
+    provider.parts = WholeEvents
+    plain_client, client = openai_client(provider), openai_client(provider)
     llmscope.init(**DELIVERED)
     # `instrument` in each round would also measure how the interpreter's caches fill anew.
     llmscope.wrap(client)
