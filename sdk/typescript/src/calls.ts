@@ -33,7 +33,11 @@ export class Call {
 
   /** Add fields to the event, such as `input_tokens`. */
   set(values: EventFields): void {
-    Object.assign(this.values, values);
+    const known = this.values as Record<string, unknown>;
+    for (const name in values) {
+      const value = values[name as keyof EventFields];
+      if (value !== undefined) known[name] = value;
+    }
   }
 
   /** Since it began. */
@@ -52,8 +56,11 @@ export class Call {
     this.#isEnded = true;
     const duration_seconds = this.elapsedSeconds();
     const started_at = timestamp(this.#startedAt);
-    const failure = error === undefined ? {} : failureFields(error);
-    current()?.record({ started_at, duration_seconds, ...failure, ...this.values }, this.#fields);
+    const { values } = this;
+    if (error !== undefined) Object.assign(values, { ...failureFields(error), ...values });
+    values.started_at ??= started_at;
+    values.duration_seconds ??= duration_seconds;
+    current()?.record(values, this.#fields);
   }
 }
 

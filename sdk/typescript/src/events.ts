@@ -188,9 +188,13 @@ function addFields(event: Record<string, unknown>, fields: EventFields): void {
     if (event[name] !== undefined && name !== "tags") continue;
     const isPlain = typeof value === "number" || typeof value === "boolean";
     const fitting = isPlain ? value : fit(name, value);
-    if (name === "tags") event[name] = fitTags({ ...(fitting as object), ...(event[name] as object) });
+    if (name === "tags") event[name] = joinedTags(fitting, event[name]);
     else if (fitting !== undefined) event[name] = fitting;
   }
+}
+
+function joinedTags(outer: unknown, inner: unknown): Record<string, string> | undefined {
+  return inner ? fitTags({ ...(outer as object), ...(inner as object) }) : (outer as Record<string, string>);
 }
 
 function fit(name: string, value: unknown): unknown {

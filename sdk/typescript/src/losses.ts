@@ -21,16 +21,17 @@ export class Losses {
   /** So many events are lost. */
   count(reason: string, detail: string, count = 1): void {
     this.#counts.set(reason, (this.#counts.get(reason) ?? 0) + count);
-    this.#tell(new LossError(reason, detail, count));
+    if (!this.#told.has(reason)) this.#tell(new LossError(reason, detail, count));
   }
 
   /** Events have to wait. */
   hold(reason: string, detail: string, status: number | null = null): void {
-    this.#tell(new HeldError(reason, detail, status));
+    if (!this.#told.has(reason)) this.#tell(new HeldError(reason, detail, status));
   }
 
   /** The SDK itself failed. */
   fail(error: unknown): void {
+    if (this.#told.has("internal")) return;
     this.#tell(new InternalError("internal", wordsOf(error)));
   }
 
@@ -40,7 +41,6 @@ export class Losses {
   }
 
   #tell(error: ReportedError): void {
-    if (this.#told.has(error.reason)) return;
     this.#told.add(error.reason);
     try {
       this.#onError(error);

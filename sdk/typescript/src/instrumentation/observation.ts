@@ -69,11 +69,15 @@ export class Observation {
   }
 }
 
-/** A JSON object, or the first of a list; undefined where it is none. */
+/** An object, or the first of a list; undefined where it is none. */
+export function firstObject(document: unknown): Json | undefined {
+  return objectOf(Array.isArray(document) ? document[0] : document);
+}
+
+/** `firstObject` of a text, undefined where that is no JSON. */
 export function parsed(text: string): Json | undefined {
   try {
-    const document: unknown = JSON.parse(text);
-    return objectOf(Array.isArray(document) ? document[0] : document);
+    return firstObject(JSON.parse(text));
   } catch {
     return undefined;
   }

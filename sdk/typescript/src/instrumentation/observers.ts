@@ -2,8 +2,8 @@
 import { guarded } from "../guard.js";
 import { cutterOf, joined, type Cutter, type StreamedEvent } from "../providers/events.js";
 import type { StreamReader } from "../providers/apis.js";
-import { listAt, objectOf, type Json } from "../providers/reading.js";
-import { parsed, type Observation } from "./observation.js";
+import { listAt, type Json } from "../providers/reading.js";
+import { firstObject, parsed, type Observation } from "./observation.js";
 
 const NOTHING = new Uint8Array();
 const ENCODER = new TextEncoder();
@@ -19,7 +19,7 @@ export interface Observer {
   rest(): Uint8Array;
   /** No more bytes come. */
   end(error?: unknown): void;
-  /** The library has read the whole answer at once, as this document. */
+  /** The library has read the whole answer at once, as this text or document. */
   whole?(document: unknown): void;
 }
 
@@ -119,9 +119,12 @@ export class BodyObserver implements Observer {
 
   whole(document: unknown): void {
     guarded(() => {
-      const first: unknown = Array.isArray(document) ? document[0] : document;
-      if (this.status >= 400) this.observation.refuse(this.status, JSON.stringify(document));
-      else this.observation.answer(objectOf(first));
+      const isText = typeof document === "string";
+      if (this.status >= 400) {
+        this.observation.refuse(this.status, isText ? document : JSON.stringify(document));
+      } else {
+        this.observation.answer(isText ? parsed(document) : firstObject(document));
+      }
     });
     this.observation.end();
   }

@@ -22,22 +22,42 @@ export function watch(response: Response, observer: Observer): void {
     return;
   }
   abandoned.register(response, observer, observer);
-  const watched = new Watched(response, observer);
-  define(response, "body", { get: () => watched.body() });
-  define(response, "clone", { value: () => watched.clone() });
-  for (const reading of READINGS) {
-    if (typeof (response as Partial<Record<Reading, unknown>>)[reading] !== "function") continue;
-    define(response, reading, { value: () => watched.read(reading) });
-  }
+  watchedOf.set(response, new Watched(response, observer));
+  Object.defineProperties(response, COVERS);
 }
 
-function define(response: Response, name: string, what: PropertyDescriptor): void {
-  Object.defineProperty(response, name, { configurable: true, ...what });
+const watchedOf = new WeakMap<Response, Watched>();
+
+/** What a watched response has for its class's own members; made once, as it is set for each. */
+const COVERS: PropertyDescriptorMap = {
+  body: {
+    configurable: true,
+    get(this: Response) {
+      return watchedOf.get(this)?.body();
+    },
+  },
+  clone: {
+    configurable: true,
+    value(this: Response) {
+      return watchedOf.get(this)?.clone();
+    },
+  },
+  ...Object.fromEntries(
+    READINGS.filter((name) => name in Response.prototype).map((name) => [name, reader(name)]),
+  ),
+};
+
+function reader(reading: Reading): PropertyDescriptor {
+  return {
+    configurable: true,
+    value(this: Response) {
+      return watchedOf.get(this)?.read(reading);
+    },
+  };
 }
 
 class Watched {
   readonly #original: Bytes;
-  readonly #methods: Record<Reading, () => Promise<unknown>>;
   #body: Bytes | null = null;
 
   constructor(
@@ -45,8 +65,6 @@ class Watched {
     readonly observer: Observer,
   ) {
     this.#original = response.body as Bytes;
-    const found = READINGS.map((name) => [name, (response as never)[name]]);
-    this.#methods = Object.fromEntries(found) as Record<Reading, () => Promise<unknown>>;
   }
 
   /** The same stream each time it is asked for. */
@@ -70,20 +88,13 @@ class Watched {
     const isWhole = this.observer.whole && !this.#body && /^(json|text)$/.test(reading);
     if (!isWhole) return (copyOf(this.response, this.body()) as never as Reader)[reading]();
     try {
-      const found = await this.#methods[reading].call(this.response);
-      this.#settle(() => this.#show(reading, found));
+      const original = Object.getPrototypeOf(this.response) as Reader;
+      const found = await original[reading].call(this.response);
+      this.#settle(() => this.observer.whole?.(found));
       return found;
     } catch (error) {
       this.#settle(() => this.observer.end(error));
       throw error;
-    }
-  }
-
-  #show(reading: Reading, found: unknown): void {
-    if (reading === "json") this.observer.whole?.(found);
-    else {
-      this.observer.feed(new TextEncoder().encode(String(found)));
-      this.observer.end();
     }
   }
 
