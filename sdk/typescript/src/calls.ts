@@ -18,26 +18,23 @@ export function record(fields: EventFields): void {
 
 /** A call that goes on. */
 export class Call {
-  /** Fields of its event so far. */
-  readonly values: EventFields;
+  // Fields of its event so far; those that were set last win, and come first.
+  readonly #layers: EventFields[];
   readonly #fields: ContextFields;
   readonly #startedAt = Date.now();
   readonly #started = performance.now();
+  #firstChunkSeconds: number | undefined;
   #isEnded = false;
 
   constructor(values: EventFields, fields?: ContextFields) {
-    this.values = { ...values };
+    this.#layers = [{ ...values }];
     // The context where it began: it may end in another one.
     this.#fields = fields ? joined(fields, currentFields()) : currentFields();
   }
 
   /** Add fields to the event, such as `input_tokens`. */
   set(values: EventFields): void {
-    const known = this.values as Record<string, unknown>;
-    for (const name in values) {
-      const value = values[name as keyof EventFields];
-      if (value !== undefined) known[name] = value;
-    }
+    this.#layers.unshift({ ...values });
   }
 
   /** Since it began. */
@@ -47,7 +44,7 @@ export class Call {
 
   /** The first part of a streamed answer has arrived; later ones change nothing. */
   noteFirstChunk(): void {
-    this.values.time_to_first_chunk_seconds ??= this.elapsedSeconds();
+    this.#firstChunkSeconds ??= this.elapsedSeconds();
   }
 
   /** Record it, once; failed with `error` where one is given. */
@@ -56,11 +53,10 @@ export class Call {
     this.#isEnded = true;
     const duration_seconds = this.elapsedSeconds();
     const started_at = timestamp(this.#startedAt);
-    const { values } = this;
-    if (error !== undefined) Object.assign(values, { ...failureFields(error), ...values });
-    values.started_at ??= started_at;
-    values.duration_seconds ??= duration_seconds;
-    current()?.record(values, this.#fields);
+    const time_to_first_chunk_seconds = this.#firstChunkSeconds;
+    this.#layers.push({ started_at, duration_seconds, time_to_first_chunk_seconds });
+    if (error !== undefined) this.#layers.push(failureFields(error));
+    current()?.recordLayers(this.#layers, this.#fields);
   }
 }
 

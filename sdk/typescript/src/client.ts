@@ -35,9 +35,14 @@ export class Client {
 
   /** Take an event along; its values win over the context's, by default the current one. */
   record(values: EventFields, fields: ContextFields = currentFields()): void {
+    this.recordLayers([values], fields);
+  }
+
+  /** `record` of values in layers, of which the first ones win. */
+  recordLayers(layers: readonly EventFields[], fields: ContextFields): void {
     if (!this.options.isEnabled) return;
     try {
-      this.#transport.put(this.eventOf(values, fields));
+      this.#transport.put(this.eventOf([...layers, fields]));
     } catch (error) {
       if (error instanceof InvalidEventError) this.losses.count("invalid", error.message);
       else this.losses.fail(error);
@@ -47,14 +52,15 @@ export class Client {
   /**
    * The whole event.
    *
-   * @throws InvalidEventError `values` are no event.
+   * @throws InvalidEventError they are no event.
    */
-  eventOf(values: EventFields, fields: ContextFields): Event {
-    if (this.options.captureContent || !(values.input_messages || values.output_messages)) {
-      return finished(values, fields, this.#defaults);
+  eventOf(layers: readonly EventFields[]): Event {
+    const event = finished(...layers, this.#defaults);
+    if (!this.options.captureContent) {
+      delete event.input_messages;
+      delete event.output_messages;
     }
-    const bare = { ...values, input_messages: null, output_messages: null };
-    return finished(bare, fields, this.#defaults);
+    return event;
   }
 
   /** Whether everything was delivered within the time. */

@@ -22,6 +22,7 @@ export class Observation {
   readonly api: Api;
   readonly #hasContent = capturesContent();
   readonly #call: Call;
+  #isAnswered = false;
 
   constructor({ api, providerName, body, isStream, model, fields }: Asked) {
     this.api = api;
@@ -40,6 +41,7 @@ export class Observation {
 
   /** Take over what the provider answered. */
   answer(response: Json | undefined, isFinal = true): void {
+    this.#isAnswered = true;
     this.#call.set(answerFields(this.api, response, isFinal, this.#hasContent));
   }
 
@@ -63,7 +65,7 @@ export class Observation {
   /** Record the call; never throws. */
   end(error?: unknown): void {
     guarded(() => {
-      this.#call.values.usage_source ??= "missing";
+      if (!this.#isAnswered) this.#call.set({ usage_source: "missing" });
       this.#call.end(error);
     });
   }

@@ -1,7 +1,7 @@
 /**
  * Watches the bytes of an HTTP response on their way to whoever reads them.
  *
- * The response stays the object it is: only what hands out its bytes is covered, on this instance
+ * The response stays the object it is: only what hands out its bytes is covered, for this instance
  * alone. Nothing is read before the caller reads, and no faster.
  */
 import { isAbort } from "../failures.js";
@@ -23,21 +23,30 @@ export function watch(response: Response, observer: Observer): void {
   }
   abandoned.register(response, observer, observer);
   watchedOf.set(response, new Watched(response, observer));
-  Object.defineProperties(response, COVERS);
+  const original = Object.getPrototypeOf(response) as object;
+  Object.setPrototypeOf(response, coverOf(original));
 }
 
 const watchedOf = new WeakMap<Response, Watched>();
+const covers = new WeakMap<object, object>();
 
-/** What a watched response has for its class's own members; made once, as it is set for each. */
-const COVERS: PropertyDescriptorMap = {
+/** A prototype before `original` that hands out the bytes; setting members of each takes longer. */
+function coverOf(original: object): object {
+  let cover = covers.get(original);
+  if (!cover) {
+    cover = Object.create(original, COVER) as object;
+    covers.set(original, cover);
+  }
+  return cover;
+}
+
+const COVER: PropertyDescriptorMap = {
   body: {
-    configurable: true,
     get(this: Response) {
       return watchedOf.get(this)?.body();
     },
   },
   clone: {
-    configurable: true,
     value(this: Response) {
       return watchedOf.get(this)?.clone();
     },
@@ -49,7 +58,6 @@ const COVERS: PropertyDescriptorMap = {
 
 function reader(reading: Reading): PropertyDescriptor {
   return {
-    configurable: true,
     value(this: Response) {
       return watchedOf.get(this)?.read(reading);
     },
@@ -58,6 +66,7 @@ function reader(reading: Reading): PropertyDescriptor {
 
 class Watched {
   readonly #original: Bytes;
+  readonly #methods: Reader;
   #body: Bytes | null = null;
 
   constructor(
@@ -65,6 +74,7 @@ class Watched {
     readonly observer: Observer,
   ) {
     this.#original = response.body as Bytes;
+    this.#methods = Object.getPrototypeOf(response) as Reader;
   }
 
   /** The same stream each time it is asked for. */
@@ -88,8 +98,7 @@ class Watched {
     const isWhole = this.observer.whole && !this.#body && /^(json|text)$/.test(reading);
     if (!isWhole) return (copyOf(this.response, this.body()) as never as Reader)[reading]();
     try {
-      const original = Object.getPrototypeOf(this.response) as Reader;
-      const found = await original[reading].call(this.response);
+      const found = await this.#methods[reading].call(this.response);
       this.#settle(() => this.observer.whole?.(found));
       return found;
     } catch (error) {

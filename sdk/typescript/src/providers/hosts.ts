@@ -41,9 +41,17 @@ export const HOST_ENDINGS: readonly (readonly [ending: string, providerName: str
 
 /** Who answers at an address: a client of one provider often talks to another. */
 export function providerAt(address: string, otherwise: string): string {
-  const host = hostOf(address);
+  let host = hosts.get(address);
+  if (host === undefined) {
+    if (hosts.size >= MAX_HOSTS) hosts.clear();
+    hosts.set(address, (host = hostOf(address)));
+  }
   return HOST_ENDINGS.find(([ending]) => host.endsWith(ending))?.[1] ?? otherwise;
 }
+
+// A program talks to few, and reading an address takes longer than all else.
+const MAX_HOSTS = 256;
+const hosts = new Map<string, string>();
 
 function hostOf(address: string): string {
   try {
