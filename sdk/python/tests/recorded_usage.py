@@ -7,8 +7,6 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
-from botocore.eventstream import EventStreamBuffer
-
 from tests.replaying import UNKNOWN_MODEL, Recording
 
 Counts = dict[str, Any]
@@ -125,6 +123,8 @@ def _exclusive(usage: Counts) -> Counts:
 
 
 def _frames(body: bytes) -> list[Any]:
+    from botocore.eventstream import EventStreamBuffer  # not in every environment
+
     buffer = EventStreamBuffer()
     buffer.add_data(body)
     payloads = [json.loads(event.payload) for event in buffer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -11,24 +12,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import anthropic
-import boto3
-import cohere
-import groq
-import httpx
-import httpx2
-import openai
-import urllib3
-from botocore.awsrequest import AWSResponse
-from google import genai
-from google.auth.credentials import AnonymousCredentials
-from mistralai.client import Mistral
-
+from llmscope._instrumentation.covering import is_installed
 from tests.providers import http_of
 
-# Before its import: it would ask a server of its own for something first, and keep the answer.
+# Libraries are imported where they are used: an environment need not have them all.
+# huggingface_hub would ask a server of its own for something first, and keep the answer.
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-import huggingface_hub
 
 # Asked for where the request was not recorded.
 UNKNOWN_MODEL = "m"
@@ -72,8 +61,10 @@ def is_replayed(provider: str, path: str) -> bool:
 
 
 def _replay_of(provider: str, path: str) -> Replay | None:
-    found = (r for who, end, r in REPLAYS if re.fullmatch(who, provider) and re.search(end, path))
-    return next(found, None)
+    for package, who, ending, found in REPLAYS:
+        if re.fullmatch(who, provider) and re.search(ending, path) and is_installed(package):
+            return found
+    return None
 
 
 def replay(recording: Recording) -> Any:
@@ -86,22 +77,26 @@ def replay(recording: Recording) -> Any:
         return (type(error), str(error))
 
 
-def _client(recording: Recording, http: Any = httpx) -> Any:
+def _client(recording: Recording, library: str) -> Any:
+    """A client of httpx, or of its successor, that answers as it was recorded."""
+    http = importlib.import_module(library)
+
     def answer(_request: Any) -> Any:
         return http.Response(recording.status, headers=recording.headers, content=recording.body)
 
     return http.Client(transport=http.MockTransport(answer))
 
 
-def _generated(library: Any, kind: str, ending: str, create: str, *names: str) -> Replay:
+def _generated(package: str, kind: str, ending: str, create: str, *names: str) -> Replay:
     """A client that Stainless generates. `names` must be given by name; the rest goes as it is."""
 
     def ask(recording: Recording) -> Any:
+        library = importlib.import_module(package)
         url = recording.base_url(ending)
-        url = url.removesuffix("/openai/v1") if library is groq else url
+        url = url.removesuffix("/openai/v1") if package == "groq" else url
         client = getattr(library, kind)(
             api_key="sk-test", base_url=url, max_retries=0,
-            http_client=_client(recording, http_of(library)),
+            http_client=_client(recording, http_of(library).__name__),
         )  # fmt: skip
         request = dict(recording.request)
         is_stream = {"stream": True} if request.pop("stream", False) else {}
@@ -110,18 +105,25 @@ def _generated(library: Any, kind: str, ending: str, create: str, *names: str) -
         for part in create.split("."):
             method = getattr(method, part)
         result = method(**given, **is_stream, extra_body=request or None)
-        if isinstance(result, (openai.Stream, anthropic.Stream, groq.Stream)):
-            return [chunk.to_dict() for chunk in result]
-        return result.to_dict() if hasattr(result, "to_dict") else result
+        if isinstance(result, library.Stream):
+            return [chunk.model_dump(exclude_unset=True) for chunk in result]
+        is_model = hasattr(result, "model_dump")
+        return result.model_dump(exclude_unset=True) if is_model else result
 
     return ask
 
 
 def _google(recording: Recording) -> Any:
+    from google import genai
+    from google.auth.credentials import AnonymousCredentials
+
     request = dict(recording.request)
     is_vertex = recording.provider == "google-vertex"
     where = urlsplit(recording.url)
-    options = {"base_url": f"{where.scheme}://{where.netloc}", "httpx_client": _client(recording)}
+    options = {
+        "base_url": f"{where.scheme}://{where.netloc}",
+        "httpx_client": _client(recording, "httpx"),
+    }
     who: dict[str, Any] = {"api_key": "k"}
     if is_vertex:
         credentials = AnonymousCredentials()
@@ -139,7 +141,9 @@ def _google(recording: Recording) -> Any:
 
 
 def _mistral(recording: Recording) -> Any:
-    client = Mistral(api_key="k", client=_client(recording, httpx2))
+    from mistralai.client import Mistral
+
+    client = Mistral(api_key="k", client=_client(recording, "httpx2"))
     request = dict(recording.request)
     is_stream = request.pop("stream", False)
     if recording.path.endswith("/embeddings"):
@@ -152,11 +156,15 @@ def _mistral(recording: Recording) -> Any:
 
 
 def _cohere(recording: Recording) -> Any:
+    import cohere
+
     where = urlsplit(recording.url)
     version, _, method = where.path.strip("/").partition("/")
     kind = cohere.ClientV2 if version == "v2" else cohere.Client
     client = kind(
-        api_key="k", base_url=f"{where.scheme}://{where.netloc}", httpx_client=_client(recording)
+        api_key="k",
+        base_url=f"{where.scheme}://{where.netloc}",
+        httpx_client=_client(recording, "httpx"),
     )
     request = dict(recording.request)
     is_stream = request.pop("stream", False)
@@ -177,7 +185,9 @@ def _cohere(recording: Recording) -> Any:
 
 
 def _hugging_face(recording: Recording) -> Any:
-    huggingface_hub.set_client_factory(lambda: _client(recording, httpx2))
+    import huggingface_hub
+
+    huggingface_hub.set_client_factory(lambda: _client(recording, "httpx2"))
     request = recording.request
     if not recording.path.endswith("/chat/completions"):
         client = huggingface_hub.InferenceClient(model=recording.url, token="t")
@@ -192,6 +202,8 @@ def _hugging_face(recording: Recording) -> Any:
 
 @lru_cache(maxsize=1)
 def _boto3() -> Any:
+    import boto3
+
     return boto3.client(
         "bedrock-runtime", region_name="us-east-1", aws_access_key_id="k",
         aws_secret_access_key="s",
@@ -199,9 +211,12 @@ def _boto3() -> Any:
 
 
 def _bedrock(recording: Recording) -> Any:
+    import urllib3
+    from botocore.awsrequest import AWSResponse
+
     client = _boto3()
 
-    def answer(request: Any, **_: Any) -> AWSResponse:
+    def answer(request: Any, **_: Any) -> Any:
         raw = urllib3.HTTPResponse(io.BytesIO(recording.body), preload_content=False)
         return AWSResponse(request.url, recording.status, recording.headers, raw)
 
@@ -232,42 +247,51 @@ _OPENAI = (
     "|aws-bedrock"
 )
 _CHAT = ("chat.completions.create", "model", "messages", "stream_options")
-# By provider and end of the path, the first that fits.
-REPLAYS: tuple[tuple[str, str, Replay], ...] = (
+# By library, provider and end of the path, the first that fits.
+REPLAYS: tuple[tuple[str, str, str, Replay], ...] = (
     (
-        "anthropic", r"/v1/messages$",
+        "anthropic", "anthropic", r"/v1/messages$",
         _generated(
-            anthropic, "Anthropic", "/v1/messages", "messages.create",
+            "anthropic", "Anthropic", "/v1/messages", "messages.create",
             "model", "messages", "max_tokens",
         ),
     ),
-    ("groq", r"/chat/completions$", _generated(groq, "Groq", "/chat/completions", *_CHAT[:3])),
-    ("google|google-vertex", r":(stream)?[gG]enerateContent$|:(batchE|e)mbedContents?$", _google),
-    ("mistral", r"/(chat/completions|embeddings)$", _mistral),
-    ("cohere", r"/(chat|generate|embed|rerank)$", _cohere),
-    ("huggingface", r"/chat/completions$|^/$", _hugging_face),
-    ("aws-bedrock", r"/(converse|converse-stream|invoke|invoke-with-response-stream)$", _bedrock),
     (
-        _OPENAI, r"/chat/completions$",
-        _generated(openai, "OpenAI", "/chat/completions", *_CHAT),
+        "groq", "groq", r"/chat/completions$",
+        _generated("groq", "Groq", "/chat/completions", *_CHAT[:3]),
     ),
     (
-        _OPENAI, r"/responses$",
+        "google.genai", "google|google-vertex",
+        r":(stream)?[gG]enerateContent$|:(batchE|e)mbedContents?$", _google,
+    ),
+    ("mistralai", "mistral", r"/(chat/completions|embeddings)$", _mistral),
+    ("cohere", "cohere", r"/(chat|generate|embed|rerank)$", _cohere),
+    ("huggingface_hub", "huggingface", r"/chat/completions$|^/$", _hugging_face),
+    (
+        "boto3", "aws-bedrock",
+        r"/(converse|converse-stream|invoke|invoke-with-response-stream)$", _bedrock,
+    ),
+    (
+        "openai", _OPENAI, r"/chat/completions$",
+        _generated("openai", "OpenAI", "/chat/completions", *_CHAT),
+    ),
+    (
+        "openai", _OPENAI, r"/responses$",
         _generated(
-            openai, "OpenAI", "/responses", "responses.create", "model", "input", "stream_options"
+            "openai", "OpenAI", "/responses", "responses.create", "model", "input", "stream_options"
         ),
     ),
     (
-        _OPENAI, r"/embeddings$",
+        "openai", _OPENAI, r"/embeddings$",
         _generated(
-            openai, "OpenAI", "/embeddings", "embeddings.create",
+            "openai", "OpenAI", "/embeddings", "embeddings.create",
             "model", "input", "encoding_format",
         ),
     ),
     (
-        _OPENAI, r"/completions$",
+        "openai", _OPENAI, r"/completions$",
         _generated(
-            openai, "OpenAI", "/completions", "completions.create",
+            "openai", "OpenAI", "/completions", "completions.create",
             "model", "prompt", "stream_options",
         ),
     ),
