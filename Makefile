@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev up down reset status logs psql test lint docs dbt-docs lock demo demo-remove \
 	bench-idle bench-ingest kill-test bench-otlp bench-live check-exporters bench-cost bench-marts \
-	bench-anomaly bench-query bench-sdk test-sdk-transport
+	bench-anomaly bench-query bench-sdk test-sdk-versions test-sdk-transport
 
 # The system's Python that makes .venv: 3.11, 3.12 or 3.13.
 PYTHON ?= python3
@@ -75,6 +75,8 @@ lock: setup-dev ## Renew requirements/*.txt from requirements/*.in
 	$(COMPILE) requirements/instrumentations.in -o requirements/instrumentations.txt
 	$(COMPILE) requirements/bench.in -o requirements/bench.txt
 	$(COMPILE) requirements/sdk.in -o requirements/sdk.txt
+	$(COMPILE) requirements/sdk-openai1.in -o requirements/sdk-openai1.txt
+	$(COMPILE) requirements/sdk-openai2.in -o requirements/sdk-openai2.txt
 	$(COMPILE) requirements/examples.in -o requirements/examples.txt
 
 demo: ## Send a month of demo traffic, then a live trickle
@@ -123,3 +125,9 @@ bench-sdk: setup-dev ## Replay recorded calls through the Python SDK, and measur
 test-sdk-transport: setup-dev ## Send 100,000 events of the Python SDK through outages and a SIGKILL, 3 minutes
 	@python="$$(.venv/bin/python -m tests.environments sdk)" && cd sdk/python && \
 		PYTHONPATH=src:. "$$python" -m benchmarks.transport $(ARGS)
+
+test-sdk-versions: setup-dev ## Test the Python SDK with the newest and with older client libraries, 3 minutes
+	@for name in sdk sdk-openai2 sdk-openai1; do \
+		python="$$(.venv/bin/python -m tests.environments $$name)" || exit 1; \
+		echo "$$name"; cd sdk/python; "$$python" -m pytest -q -p no:cacheprovider || exit 1; cd ../..; \
+	done
