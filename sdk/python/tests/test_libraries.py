@@ -310,4 +310,4 @@ def test_instrument_imports_nothing_and_covers_what_is_imported_later() -> None:
         "llmscope.uninstrument()\n"
         "assert not hasattr(openai._base_client.SyncAPIClient.request, '_llmscope_original')\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, env={"PYTHONPATH": "src"})  # noqa: S603 - our own words
+    subprocess.run([sys.executable, "-c", script], check=True, env={"PYTHONPATH": "src"})
