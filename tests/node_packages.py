@@ -9,6 +9,7 @@ from typing import Final
 from deploy.local.bootstrap import STATE, content_hash, is_stamped
 
 INSTALL_SECONDS: Final = 120.0
+BUILD_SECONDS: Final = 60.0
 
 
 def install_packages(folder: Path) -> None:
@@ -30,6 +31,19 @@ def install_packages(folder: Path) -> None:
             cwd=folder, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS,
         )  # fmt: skip
         stamp.write_text(content)
+
+
+def build_package(folder: Path) -> None:
+    """Install what it is built with, and build it.
+
+    Raises:
+        subprocess.CalledProcessError: it cannot be built; its output says why.
+    """
+    install_packages(folder)
+    subprocess.run(
+        ["npm", "run", "--silent", "build"],
+        cwd=folder, check=True, capture_output=True, text=True, timeout=BUILD_SECONDS,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from uuid import uuid4
 from deploy.local.environment import ROOT
 from tests.environments import side_environment
 from tests.exporters.provider import ProviderServer
+from tests.node_packages import build_package
 from tests.running import RunningPlatform, wait_until
 
 PROGRAM_SECONDS: Final = 60.0
@@ -61,9 +62,22 @@ def _python(file: Path) -> Command:
     return Command([side_environment("sdk"), file], {"PYTHONPATH": str(source)})
 
 
+def _node(file: Path) -> Command:
+    package = ROOT / "sdk" / "typescript"
+    build_package(package)
+    packages = file.parent / "node_modules"
+    (packages / "@llmscope").mkdir(parents=True)
+    (packages / "@llmscope" / "sdk").symlink_to(package)
+    (packages / "openai").symlink_to(package / "node_modules" / "openai")
+    return Command(["node", file], {})
+
+
 QUICK_STARTS: Final = (
     QuickStart(
         "llmscope-python", ROOT / "sdk" / "python" / "README.md", "python", "app.py", _python
+    ),
+    QuickStart(
+        "llmscope-typescript", ROOT / "sdk" / "typescript" / "README.md", "js", "app.mjs", _node
     ),
 )
 

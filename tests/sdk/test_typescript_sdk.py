@@ -5,15 +5,14 @@ import subprocess
 import pytest
 
 from deploy.local.environment import ROOT
-from tests.node_packages import install_packages
+from tests.node_packages import build_package
 
 PACKAGE = ROOT / "sdk" / "typescript"
 
 
 @pytest.fixture(scope="module")
 def built() -> None:
-    install_packages(PACKAGE)
-    run("npm", "run", "--silent", "build")
+    build_package(PACKAGE)
 
 
 def run(*command: str) -> str:

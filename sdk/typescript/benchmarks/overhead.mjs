@@ -38,7 +38,9 @@ const [without, recorded, alone] = await costs(
   () => wrapped.chat.completions.create(ask),
   () => record({ provider_name: "acme", request_model: "m1" }),
 );
-console.log(`a call of openai adds ${(recorded - without).toFixed(1)} us to ${without.toFixed(1)} us`);
+console.log(
+  `a call of openai adds ${(recorded - without).toFixed(1)} us to ${without.toFixed(1)} us`,
+);
 console.log(`record() takes ${alone.toFixed(1)} us`);
 
 globalThis.gc?.();

@@ -194,7 +194,9 @@ function addFields(event: Record<string, unknown>, fields: EventFields): void {
 }
 
 function joinedTags(outer: unknown, inner: unknown): Record<string, string> | undefined {
-  return inner ? fitTags({ ...(outer as object), ...(inner as object) }) : (outer as Record<string, string>);
+  return inner
+    ? fitTags({ ...(outer as object), ...(inner as object) })
+    : (outer as Record<string, string>);
 }
 
 function fit(name: string, value: unknown): unknown {

@@ -1,11 +1,5 @@
 /** Counts what was lost and tells `onError` of each reason once. */
-import {
-  HeldError,
-  InternalError,
-  LossError,
-  wordsOf,
-  type ReportedError,
-} from "./errors.js";
+import { HeldError, InternalError, LossError, wordsOf, type ReportedError } from "./errors.js";
 import type { OnError } from "./options.js";
 
 export class Losses {

@@ -141,7 +141,10 @@ test("each option has the variable of the Python SDK", () => {
   const table = readFileSync(join(CONTRACT, "..", "python", "README.md"), "utf8");
   const python = [...table.matchAll(/^\| `(\w+)` \| .* \| .* \| .* \|$/gm)].map(([, name]) => name);
   const ours = Object.keys(OPTIONS).filter((name) => name !== "getToken");
-  assert.deepEqual(ours.map((name) => variableOf(name).slice(9).toLowerCase()), python);
+  assert.deepEqual(
+    ours.map((name) => variableOf(name).slice(9).toLowerCase()),
+    python,
+  );
 });
 
 type Schema = Record<string, { anyOf?: Kind[] } & Kind>;

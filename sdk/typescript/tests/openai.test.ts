@@ -201,7 +201,10 @@ describe("openai", async () => {
     const expected = await fails(plain()).catch((error: APIError) => error);
     const found = await fails(wrap(plain())).catch((error: APIError) => error);
     assert.ok(expected instanceof APIError && found instanceof APIError);
-    assert.deepEqual([found.message, found.status, found.error], [expected.message, 404, expected.error]);
+    assert.deepEqual(
+      [found.message, found.status, found.error],
+      [expected.message, 404, expected.error],
+    );
     const [event] = await recorded();
     assert.equal(event!["error_type"], "404");
     assert.equal(event!["http_status_code"], 404);
@@ -267,7 +270,9 @@ describe("openai", async () => {
   });
 
   test("an answer that nobody reads is recorded once it is gone", async () => {
-    await wrap(plain()).chat.completions.create({ ...ASK, stream: true }).asResponse();
+    await wrap(plain())
+      .chat.completions.create({ ...ASK, stream: true })
+      .asResponse();
     await untilCollected(() => door.events.size > 0);
     const [event] = await recorded();
     assert.equal(event!["usage_source"], "missing");

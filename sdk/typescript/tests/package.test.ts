@@ -75,7 +75,9 @@ describe("the packed package", () => {
       // @ts-expect-error a field that there is not
       record({ providerName: "acme" });`;
     for (const name of ["app.mts", "app.cts"]) writeFileSync(join(home, name), program);
-    const options = { compilerOptions: { strict: true, module: "nodenext", noEmit: true, types: [] } };
+    const options = {
+      compilerOptions: { strict: true, module: "nodenext", noEmit: true, types: [] },
+    };
     const files = ["app.mts", "app.cts"];
     writeFileSync(join(home, "tsconfig.json"), JSON.stringify({ ...options, files }));
     const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");

@@ -124,7 +124,11 @@ function bodyOf(text: string): Json {
 }
 
 function send(response: ServerResponse, status: number, document: unknown): void {
-  const headers = { "content-type": "application/json", "x-request-id": "req_1", "retry-after": "0" };
+  const headers = {
+    "content-type": "application/json",
+    "x-request-id": "req_1",
+    "retry-after": "0",
+  };
   response.writeHead(status, headers).end(JSON.stringify(document));
 }
 
@@ -145,7 +149,11 @@ function answerOf(path: string, body: Json): unknown {
   if (ending.includes(":generateContent")) return gemini("Hi", true);
   if (ending.endsWith("/chat")) return COHERE;
   if (ending.endsWith("/rerank")) {
-    return { id: "r1", results: [{ index: 0, relevance_score: 0.5 }], meta: { billed_units: { search_units: 1 } } };
+    return {
+      id: "r1",
+      results: [{ index: 0, relevance_score: 0.5 }],
+      meta: { billed_units: { search_units: 1 } },
+    };
   }
   const isCompletion = ending.endsWith("/completions") && !ending.endsWith("/chat/completions");
   const message = { role: "assistant", content: '{"answer": 2}', refusal: null };
@@ -161,14 +169,23 @@ function embeddings(path: string): unknown {
     return { id: "e1", embeddings: { float: [[0.5]] }, texts: ["Hi"], meta };
   }
   const data = [{ object: "embedding", index: 0, embedding: [0.5] }];
-  return { object: "list", id: "e", model: "embed-1", data, usage: { prompt_tokens: 8, total_tokens: 8 } };
+  return {
+    object: "list",
+    id: "e",
+    model: "embed-1",
+    data,
+    usage: { prompt_tokens: 8, total_tokens: 8 },
+  };
 }
 
 const COHERE = {
   id: "c1",
   finish_reason: "COMPLETE",
   message: { role: "assistant", content: [{ type: "text", text: "Hi" }] },
-  usage: { billed_units: { input_tokens: 7, output_tokens: 2 }, tokens: { input_tokens: 70, output_tokens: 2 } },
+  usage: {
+    billed_units: { input_tokens: 7, output_tokens: 2 },
+    tokens: { input_tokens: 70, output_tokens: 2 },
+  },
 };
 
 function gemini(text: string, isLast: boolean): Json {
@@ -178,7 +195,12 @@ function gemini(text: string, isLast: boolean): Json {
     modelVersion: "gemini-2.5-flash-001",
     candidates: [isLast ? { ...candidate, finishReason: "STOP" } : candidate],
     usageMetadata: isLast
-      ? { promptTokenCount: 10, candidatesTokenCount: 4, thoughtsTokenCount: 6, totalTokenCount: 20 }
+      ? {
+          promptTokenCount: 10,
+          candidatesTokenCount: 4,
+          thoughtsTokenCount: 6,
+          totalTokenCount: 20,
+        }
       : { promptTokenCount: 10, totalTokenCount: 10 },
   };
 }
@@ -242,7 +264,11 @@ function cohereEvents(): Events {
   const content = { type: "text", text: "Hi" };
   const events: (Json & { type: string })[] = [
     { type: "message-start", id: "c1", delta: { message: { role: "assistant", content: [] } } },
-    { type: "content-start", index: 0, delta: { message: { content: { type: "text", text: "" } } } },
+    {
+      type: "content-start",
+      index: 0,
+      delta: { message: { content: { type: "text", text: "" } } },
+    },
     { type: "content-delta", index: 0, delta: { message: { content } } },
     { type: "content-end", index: 0 },
     { type: "message-end", delta: { finish_reason, usage } },

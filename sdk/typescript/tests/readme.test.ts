@@ -25,7 +25,10 @@ test("every public function is explained", () => {
   const names = Object.entries(llmscope)
     .filter(([name, value]) => typeof value === "function" && /^[a-z]/.test(name))
     .map(([name]) => name);
-  assert.deepEqual(names.filter((name) => !README.includes(`${name}(`)), []);
+  assert.deepEqual(
+    names.filter((name) => !README.includes(`${name}(`)),
+    [],
+  );
 });
 
 test("every library that the tests use is named", () => {
@@ -33,7 +36,10 @@ test("every library that the tests use is named", () => {
   const { devDependencies } = JSON.parse(manifest) as { devDependencies: Record<string, string> };
   const tools = ["typescript", "@types/node", "@ai-sdk/openai", "prettier"];
   const libraries = Object.keys(devDependencies).filter((name) => !tools.includes(name));
-  assert.deepEqual(libraries.filter((name) => !README.includes(`| \`${name}\``)), []);
+  assert.deepEqual(
+    libraries.filter((name) => !README.includes(`| \`${name}\``)),
+    [],
+  );
 });
 
 test("every reason of a loss is explained", () => {
@@ -44,5 +50,8 @@ test("every reason of a loss is explained", () => {
   const counted = [...source.matchAll(/(?:\.count|UnsendableError)\(\s*"(\w+)"/g)];
   const reasons = [...counted.map(([, reason]) => reason!), "queue_full"];
   assert.ok(reasons.includes("rejected"));
-  assert.deepEqual(reasons.filter((reason) => !README.includes(`\`${reason}\``)), []);
+  assert.deepEqual(
+    reasons.filter((reason) => !README.includes(`\`${reason}\``)),
+    [],
+  );
 });

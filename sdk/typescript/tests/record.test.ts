@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 
+import * as edge from "../src/index.js";
 import { PORTABLE } from "../src/portable.js";
 import { StackStore } from "../src/shared.js";
 import {
@@ -21,13 +22,16 @@ class LimitError extends Error {
 }
 
 describe("recording", async () => {
-  const { reports, recorded, start } = await startRecording({ environment: "test" });
+  const { door, reports, recorded, start } = await startRecording({ environment: "test" });
 
   test("an event has its identity, time and origin", async () => {
     const before = Date.now();
     record(EVENT);
     const [event] = await recorded();
-    assert.match(event!.event_id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    assert.match(
+      event!.event_id,
+      /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+    );
     const startedAt = Date.parse(String(event!["started_at"]));
     assert.ok(startedAt >= before && startedAt <= Date.now());
     assert.equal(event!["sdk_name"], "llmscope-typescript");
@@ -93,8 +97,14 @@ describe("recording", async () => {
     const fails = () => {
       throw thrown;
     };
-    assert.throws(() => call("acme", "m1", fails), (error) => error === thrown);
-    await assert.rejects(call("acme", "m1", async () => fails()), (error) => error === thrown);
+    assert.throws(
+      () => call("acme", "m1", fails),
+      (error) => error === thrown,
+    );
+    await assert.rejects(
+      call("acme", "m1", async () => fails()),
+      (error) => error === thrown,
+    );
     const events = await recorded();
     assert.equal(events.length, 2);
     for (const event of events) {
@@ -197,6 +207,15 @@ describe("recording", async () => {
     const stack = new StackStore();
     stack.run({ user_id: "ann" }, () => assert.equal(stack.get()?.user_id, "ann"));
     assert.equal(stack.get(), undefined);
+  });
+
+  test("the build for edge runtimes records as well", async () => {
+    edge.init({ apiKey: "k", url: door.url });
+    edge.wrap({ makeRequest: () => undefined });
+    edge.record(EVENT);
+    assert.equal(await edge.flush(10), true);
+    assert.equal((await recorded()).length, 1);
+    start();
   });
 
   test("content is recorded only where it is asked for", async () => {

@@ -90,7 +90,10 @@ test("what is not settled stays, and nobody else may read it", async (t) => {
   const [name] = readdirSync(folder);
   assert.equal(statSync(folder).mode & 0o777, 0o700);
   assert.equal(statSync(join(folder, name!)).mode & 0o777, 0o600);
-  assert.deepEqual(await read(spool), stored.slice(1).map((line) => line.eventId));
+  assert.deepEqual(
+    await read(spool),
+    stored.slice(1).map((line) => line.eventId),
+  );
 });
 
 test("a torn last line is skipped, and damaged ones are counted", async (t) => {
@@ -187,7 +190,10 @@ test("several processes share a spool, and each event arrives once", async (t) =
   await door.waitFor(120);
   for (const writer of writers) writer.child.kill("SIGKILL");
   await Promise.all(writers.map((writer) => writer.ended));
-  assert.equal(door.bodies.reduce((sum, count) => sum + count, 0), 120);
+  assert.equal(
+    door.bodies.reduce((sum, count) => sum + count, 0),
+    120,
+  );
 });
 
 test("a spool that cannot be written is told of once, and events wait in memory", async (t) => {
@@ -200,7 +206,10 @@ test("a spool that cannot be written is told of once, and events wait in memory"
   await door.open();
   await door.waitFor(20);
   assert.deepEqual(client.losses.counts(), {});
-  assert.deepEqual(reports.map((report) => report.reason), ["spool_unusable"]);
+  assert.deepEqual(
+    reports.map((report) => report.reason),
+    ["spool_unusable"],
+  );
 });
 
 test("a disk that is full loses nothing that memory can hold, and says so once", async (t) => {
@@ -215,7 +224,10 @@ test("a disk that is full loses nothing that memory can hold, and says so once",
   assert.equal(await client.flush(0.2), false);
   await door.open();
   await door.waitFor(1);
-  assert.deepEqual(reports.map((report) => report.reason), ["spool_unusable"]);
+  assert.deepEqual(
+    reports.map((report) => report.reason),
+    ["spool_unusable"],
+  );
 });
 
 test("a spool that is full loses what comes later, and counts it", async (t) => {
@@ -230,7 +242,10 @@ test("a spool that is full loses what comes later, and counts it", async (t) => 
   await door.waitFor(kept);
   assert.equal(await client.flush(10), true);
   assert.equal(door.events.size, kept);
-  assert.deepEqual(reports.map((report) => report.reason), ["spool_full"]);
+  assert.deepEqual(
+    reports.map((report) => report.reason),
+    ["spool_full"],
+  );
 });
 
 test("two keys never share a segment", async (t) => {

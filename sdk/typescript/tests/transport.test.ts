@@ -61,9 +61,15 @@ for (const spoolDirectory of ["off", undefined]) {
     send(client, 500);
     await door.waitFor(500);
     assert.equal(await client.flush(10), true);
-    assert.deepEqual(numbers(door).sort((one, other) => one - other), [...Array(500).keys()]);
+    assert.deepEqual(
+      numbers(door).sort((one, other) => one - other),
+      [...Array(500).keys()],
+    );
     assert.deepEqual(client.losses.counts(), {});
-    assert.deepEqual(reports.map((report) => report.reason), ["unauthorized"]);
+    assert.deepEqual(
+      reports.map((report) => report.reason),
+      ["unauthorized"],
+    );
     assert.ok(reports[0] instanceof HeldError && reports[0].status === 401);
   });
 
@@ -161,7 +167,10 @@ test("redact sees each event, may change it or keep it back, but not its identit
   client.record({ ...EVENT, user_id: "ann" });
   client.record({ ...EVENT, user_id: "secret" });
   assert.equal(await client.flush(10), true);
-  assert.deepEqual(door.taken.map((event) => event["user_id"]), ["someone"]);
+  assert.deepEqual(
+    door.taken.map((event) => event["user_id"]),
+    ["someone"],
+  );
   assert.notEqual(door.taken[0]!.event_id, "other");
   assert.deepEqual(client.losses.counts(), {});
 });

@@ -19,7 +19,7 @@ export interface Library {
   readonly fields?: ContextFields | undefined;
 }
 
-/** What a request to `url` asks; undefined where it is no call of a model, or nothing is recorded. */
+/** What a request asks; undefined where it is no call of a model, or nothing is recorded. */
 export function askedOf(library: Library, url: string, text: unknown): Asked | undefined {
   const api = apiOf(library.apis, url);
   if (!api || !current()) return undefined;

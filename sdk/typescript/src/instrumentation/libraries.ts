@@ -1,12 +1,7 @@
 /** Clients of Google, Mistral, Cohere and Hugging Face: where the calls of each pass. */
 import type { ContextFields } from "../context.js";
 import { guarded } from "../guard.js";
-import {
-  COHERE_APIS,
-  GOOGLE_APIS,
-  HUGGING_FACE_APIS,
-  MISTRAL_APIS,
-} from "../providers/catalog.js";
+import { COHERE_APIS, GOOGLE_APIS, HUGGING_FACE_APIS, MISTRAL_APIS } from "../providers/catalog.js";
 import { providerAt } from "../providers/hosts.js";
 import { at, objectOf } from "../providers/reading.js";
 import { askedOf, exchanged, recordingFetch, type Library } from "./exchange.js";

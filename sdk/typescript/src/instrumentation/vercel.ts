@@ -141,7 +141,8 @@ function begun(
 function answered(result: unknown, isFinal: boolean): EventFields {
   const usage = at(result, "usage");
   const reason = at(result, "finishReason");
-  const word = typeof reason === "string" ? reason : (textAt(reason, "raw") ?? textAt(reason, "unified"));
+  const word =
+    typeof reason === "string" ? reason : (textAt(reason, "raw") ?? textAt(reason, "unified"));
   const fields: EventFields = {
     response_id: textAt(result, "response", "id"),
     response_model: textAt(result, "response", "modelId"),

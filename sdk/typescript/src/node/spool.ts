@@ -153,7 +153,10 @@ export class DiskSpool implements Spool {
   /** Segments of this folder, oldest first; one that is not there, or not readable, has none. */
   #names(): string[] {
     try {
-      return fs.readdirSync(this.place).filter((name) => NAME.test(name)).sort();
+      return fs
+        .readdirSync(this.place)
+        .filter((name) => NAME.test(name))
+        .sort();
     } catch {
       return [];
     }

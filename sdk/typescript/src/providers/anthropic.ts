@@ -35,8 +35,7 @@ function counts(usage: unknown): EventFields {
   const readCount = countAt(usage, "cache_read_input_tokens");
   const written = countAt(usage, "cache_creation_input_tokens");
   return {
-    input_tokens:
-      uncached === undefined ? undefined : uncached + (readCount ?? 0) + (written ?? 0),
+    input_tokens: uncached === undefined ? undefined : uncached + (readCount ?? 0) + (written ?? 0),
     output_tokens: countAt(usage, "output_tokens"),
     cache_read_input_tokens: readCount,
     cache_write_input_tokens: written,

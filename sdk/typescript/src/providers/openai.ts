@@ -21,11 +21,7 @@ import {
 
 // Chat, responses and transcriptions each name the parts of their counts in their own way.
 const INPUT_PARTS = ["prompt_tokens_details", "input_tokens_details", "input_token_details"];
-const OUTPUT_PARTS = [
-  "completion_tokens_details",
-  "output_tokens_details",
-  "output_token_details",
-];
+const OUTPUT_PARTS = ["completion_tokens_details", "output_tokens_details", "output_token_details"];
 
 /** Fields of the event of an answer, whole or put together from a stream. */
 export function read(response: Json, isFinal: boolean): EventFields {
