@@ -6,6 +6,7 @@ from cli import (
     analytics,
     bi,
     budgets,
+    channels,
     dead_letters,
     export,
     keys,
@@ -51,6 +52,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(prices.app, name="prices")
 app.add_typer(projects.app, name="projects")
 app.add_typer(budgets.app, name="budgets")
+app.add_typer(channels.app, name="channels")
 app.add_typer(bi.app, name="bi")
 app.add_typer(export.app, name="export")
 app.add_typer(restate.app, name="restate")

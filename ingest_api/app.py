@@ -44,6 +44,7 @@ from ingest_api.routes import (
     health,
     live,
     metrics,
+    notifications,
     otlp,
     prices,
     tokens,
@@ -114,6 +115,7 @@ def create_app(settings: Settings) -> Api:
     app.include_router(dead_letters.router)
     app.include_router(prices.router)
     app.include_router(budgets.router)
+    app.include_router(notifications.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(otlp.router)

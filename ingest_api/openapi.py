@@ -25,6 +25,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "analytics", "description": "Cost and usage of the key's project, from the marts."},
     {"name": "dead letters", "description": "Events that were acknowledged and cannot be loaded."},
     {"name": "budgets", "description": "What a project may cost in a month."},
+    {"name": "notifications", "description": "Where people are told, and what became of it."},
     {"name": "health", "description": "For balancers and for Prometheus. No key is needed."},
 ]
 EXAMPLE_EVENT: Final[dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""`python -m ingest_api.seed`: single-tenant mode's tenant, project and first key, made once."""
+"""`python -m ingest_api.seed`: single-tenant mode's tenant, project and first keys, made once."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,7 @@ from uuid import UUID
 import psycopg
 
 from ingest_api.database.keys import create_key, ensure_project
+from ingest_api.notifying.secrets import ensure_key_file
 from ingest_api.settings import read_settings
 
 PROJECT = "main"
@@ -30,7 +31,11 @@ def write_key_file(path: Path, key: str) -> None:
 
 
 def seed(database_url: str, home: Path) -> str | None:
-    """Tenant `default`, project `main` and, once, its key. The key is None where it exists."""
+    """Tenant `default`, project `main` and, once, its key. The key is None where it exists.
+
+    The key that encrypts secrets is made too, for platforms without LLMSCOPE_SECRET_KEY.
+    """
+    ensure_key_file(home)
     with psycopg.connect(database_url) as connection:
         project_id = ensure_project(connection, PROJECT)
         if has_key(connection, project_id):

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ingest_api.live.limits import FeedLimits
+from ingest_api.notifying.fields import AllowedNetworks, SecretKeyText
 from ingest_api.stream import MAX_SHARDS
 
 
@@ -98,6 +99,8 @@ class Settings(BaseSettings):
     durability: Annotated[str, Field(pattern="^(require|warn)$")] = Field(
         "warn", description="`require`: refuse to start on a Redis that can lose writes."
     )
+    secret_key: SecretKeyText = ""
+    webhook_allowed_networks: AllowedNetworks = ()
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
         "info", description="Least severe level that is logged."
     )

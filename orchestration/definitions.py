@@ -4,7 +4,12 @@ import dagster as dg
 
 from ingest_api.alerts.messages import Links
 from orchestration.alerting.alert_checks import alert_rules, alert_rules_sensor
+from orchestration.alerting.assets import notifications
 from orchestration.alerting.notifier import Notifier
+from orchestration.alerting.sending_sensor import (
+    notification_delivery,
+    send_notifications_sensor,
+)
 from orchestration.alerting.sensors import failed_checks_sensor, failed_runs_sensor
 from orchestration.checking.anomaly_checks import newest_anomalies
 from orchestration.checking.data_docs import DataDocs
@@ -48,7 +53,7 @@ def resources(settings: OrchestrationSettings) -> dict[str, object]:
         ),
         "dbt": dbt_resource(settings.home),
         "alert_links": Links(settings.public_url, settings.dagster_url),
-        "notifier": Notifier(settings.alert_webhook_url, settings.dagster_url),
+        "notifier": Notifier.from_settings(settings),
         "data_docs": DataDocs(
             home=str(settings.home),
             public_url=settings.public_url,
@@ -60,13 +65,14 @@ def resources(settings: OrchestrationSettings) -> dict[str, object]:
 
 
 defs = dg.Definitions(
-    assets=[*loading_assets, model_prices, marts, report_site],
+    assets=[*loading_assets, model_prices, marts, report_site, notifications],
     asset_checks=[
         ingest_flow,
         ledger_quality,
         newest_anomalies,
         alert_rules,
         report_pages_show_current_marts,
+        notification_delivery,
     ],
     jobs=[
         build_marts_job,
@@ -87,6 +93,7 @@ defs = dg.Definitions(
         alert_rules_sensor,
         failed_checks_sensor,
         failed_runs_sensor,
+        send_notifications_sensor,
     ],
     resources=resources(read_settings()),
 )

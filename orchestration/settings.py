@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingest_api.notifying.fields import AllowedNetworks, SecretKeyText
 from ingest_api.stream import MAX_SHARDS
 
 
@@ -78,6 +79,8 @@ class OrchestrationSettings(BaseSettings):
         repr=False,
         description="A failing check or run is POSTed here as JSON; empty sends nothing.",
     )
+    secret_key: SecretKeyText = ""
+    webhook_allowed_networks: AllowedNetworks = ()
 
     @property
     def catalog_path(self) -> Path | None:

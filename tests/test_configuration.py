@@ -18,6 +18,8 @@ COMPUTED = {
     "LLMSCOPE_CODE_SERVER_PORT",
     "LLMSCOPE_DAGSTER_PORT",
 }
+# Secrets of channels that operators give names of their own.
+CHOSEN_BY_PEOPLE = "LLMSCOPE_CHANNEL"
 # Read before `.env` is.
 BEFORE_DOTENV = {"LLMSCOPE_DEBIAN_MIRROR"}
 
@@ -27,7 +29,8 @@ def names_in_code() -> set[str]:
     folders = ("ingest_api", "orchestration", "cli", "deploy/local")
     files = [f for folder in folders for f in (ROOT / folder).rglob("*.py")]
     text = "\n".join(f.read_text() for f in files if not f.name.startswith("test_"))
-    return set(re.findall(r"LLMSCOPE_[A-Z][A-Z_]+[A-Z]", text))
+    found = set(re.findall(r"LLMSCOPE_[A-Z][A-Z_]+[A-Z]", text))
+    return {name for name in found if not name.startswith(CHOSEN_BY_PEOPLE)}
 
 
 def setting_names() -> set[str]:

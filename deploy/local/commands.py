@@ -19,7 +19,10 @@ from deploy.local.supervise import is_alive
 
 STOP_SECONDS = 75
 # What belongs to the data; the unpacked programs and the logs are kept.
-DATA = ("postgres", "postgres.new", "redis", "dagster", "reports", "api_key", "native_password")
+DATA = (
+    "postgres", "postgres.new", "redis", "dagster", "reports", "api_key", "secret_key",
+    "native_password",
+)  # fmt: skip
 
 
 def down(platform: Platform) -> int:
@@ -49,8 +52,8 @@ def reset(platform: Platform, is_confirmed: bool) -> int:
     if not is_confirmed and not _is_confirmed_on_terminal(platform):
         print("Nothing was deleted.")
         return 1
-    # The key belongs to the data in the database; one of the user's own is not ours to delete.
-    kept = {"api_key"} if platform.database_url else set()
+    # The keys belong to the data in the database; one of the user's own is not ours to delete.
+    kept = {"api_key", "secret_key"} if platform.database_url else set()
     for name in DATA:
         if name not in kept:
             _delete(platform.home / name)

@@ -1,57 +1,41 @@
-"""One attempt to deliver a message."""
+"""What the alerting sensors are handed."""
 
-import logging
+import os
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 
-from orchestration.alerting.messages import Message
-
-TIMEOUT_SECONDS: Final = 5.0
-
-# httpx logs the URL of each request, and a webhook's URL is often its secret.
-logging.getLogger("httpx").setLevel(logging.WARNING)
-
-
-class DeliveryError(Exception):
-    """The webhook did not take a message; it may be sent again. Never quotes the URL."""
+from ingest_api.notifying.networks import TargetPolicy
+from ingest_api.notifying.secrets import OPERATORS_WEBHOOK, open_box
+from orchestration.alerting.sending import Sender
+from orchestration.settings import OrchestrationSettings
 
 
 @dataclass(frozen=True)
 class Notifier:
-    """The webhook that messages go to.
+    """How notifications are sent, and where their links lead.
 
     A plain object, because Dagster shows the configuration of its own resources in the UI.
 
     Attributes:
-        webhook_url: Where to POST; empty sends nothing.
+        has_webhook: Whether LLMSCOPE_ALERT_WEBHOOK_URL is set.
         dagster_url: Where people reach the Dagster UI.
     """
 
-    webhook_url: str = field(repr=False)
+    sender: Sender = field(repr=False)
+    has_webhook: bool
     dagster_url: str
 
-    @property
-    def is_configured(self) -> bool:
-        """Whether there is anyone to tell."""
-        return bool(self.webhook_url)
-
-    def send(self, message: Message) -> None:
-        """Deliver `message` in one attempt.
-
-        Raises:
-            DeliveryError: no answer within `TIMEOUT_SECONDS`, or one that is not 2xx.
-        """
-        headers = {"Idempotency-Key": message.idempotency_key, "User-Agent": "llmscope"}
-        try:
-            response = httpx.post(
-                self.webhook_url,
-                json=message.payload(),
-                headers=headers,
-                timeout=TIMEOUT_SECONDS,
-            )
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise DeliveryError(type(error).__name__) from None
-        if not response.is_success:
-            raise DeliveryError(f"the webhook answered {response.status_code}")
+    @classmethod
+    def from_settings(cls, settings: OrchestrationSettings) -> "Notifier":
+        """As the platform is set up."""
+        sender = Sender(
+            open_box=partial(open_box, settings.secret_key, settings.home),
+            environment={**os.environ, OPERATORS_WEBHOOK: settings.alert_webhook_url},
+            policy=TargetPolicy(settings.webhook_allowed_networks),
+            tls=httpx.create_ssl_context(),
+            clock=partial(datetime.now, UTC),
+        )
+        return cls(sender, bool(settings.alert_webhook_url), settings.dagster_url)

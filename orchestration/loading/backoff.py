@@ -1,4 +1,4 @@
-"""How long to wait for a database or a Redis that is away."""
+"""How long to wait for a database, a Redis or a receiver that is away."""
 
 import random
 from typing import Final
@@ -9,11 +9,17 @@ MAX_SECONDS: Final = 30.0
 JITTER: Final = 0.25
 
 
-def backoff_seconds(failed_attempts: int, jitter: float | None = None) -> float:
+def backoff_seconds(
+    failed_attempts: int,
+    jitter: float | None = None,
+    *,
+    first_seconds: float = FIRST_SECONDS,
+    max_seconds: float = MAX_SECONDS,
+) -> float:
     """1, 2, 4 ... 30 s after the first, second, third ... failed attempt in a row, give or take.
 
     `jitter` from -1 to 1 moves the result by up to a quarter; random by default.
     """
     share = random.uniform(-1, 1) if jitter is None else jitter  # noqa: S311 - no secret
-    doubled = FIRST_SECONDS * 2.0 ** min(failed_attempts - 1, 16)
-    return min(MAX_SECONDS, doubled) * (1 + JITTER * share)
+    doubled = first_seconds * 2.0 ** min(failed_attempts - 1, 16)
+    return min(max_seconds, doubled) * (1 + JITTER * share)

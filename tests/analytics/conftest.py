@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from dbt_project.golden.ledger import build
+from ingest_api.notifying.secrets import new_key
 from ingest_api.settings import Settings
 from orchestration.pricing.catalog import bundled_catalog
 from orchestration.pricing.refresh import refresh_prices
@@ -52,7 +53,12 @@ def ledger(services: RunningPlatform, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def settings(ledger: Ledger, redis_url: str, tmp_path: Path) -> Settings:
     """Settings of an API on the ledger and an empty Redis."""
-    return Settings(database_url=ledger.database_url, redis_url=redis_url, home=tmp_path)
+    return Settings(
+        database_url=ledger.database_url,
+        redis_url=redis_url,
+        home=tmp_path,
+        secret_key=new_key(),
+    )
 
 
 @pytest.fixture

@@ -52,7 +52,10 @@ NEVER_FAIL: Final = {
     *(f"POST {prefix}/v1/{signal}" for prefix in ("", OTLP) for signal in SIGNALS),
 }
 # Renamed, they are a table that a migration forgot.
-TABLES: Final = ("raw.llm_events", "raw.dead_letters", "pricing.model_prices", "app.budgets")
+TABLES: Final = (
+    "raw.llm_events", "raw.dead_letters", "pricing.model_prices", "app.budgets",
+    "app.notification_channels", "app.notifications",
+)  # fmt: skip
 
 
 def body_of(operation: Operation) -> bytes | None:

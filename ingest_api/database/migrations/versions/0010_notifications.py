@@ -60,6 +60,8 @@ create table app.notifications (
 );
 create index notifications_waiting on app.notifications (channel_id, dedup_key, notification_id)
     where delivered_at is null and given_up_at is null;
+create index notifications_given_up on app.notifications (given_up_at)
+    where given_up_at is not null;
 create index notifications_created on app.notifications (created_at);
 
 comment on table app.notifications is

@@ -1,12 +1,7 @@
-"""From events of the log to delivered messages, each delivered before the cursor passes its event.
-
-A delivery that fails ends the tick in front of its event, and the next tick begins there: nothing
-is lost, and nothing that was delivered is sent again. A process that dies between a delivery and
-the storing of the cursor does send that one again, with the same idempotency key.
-"""
+"""Pure: from events of Dagster's log to what is to be said of them, and how far that has come."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -17,10 +12,6 @@ from orchestration.alerting.messages import (
     check_message,
     run_message,
 )
-from orchestration.alerting.notifier import DeliveryError
-
-# Each attempt takes up to 5 s, and a tick has 60 s.
-MAX_MESSAGES_PER_TICK: Final = 10
 
 
 @dataclass(frozen=True)
@@ -58,14 +49,6 @@ class Step(NamedTuple):
     cursor: AlertCursor
 
 
-class Delivery(NamedTuple):
-    """What a tick achieved: `problem` is why it ended early."""
-
-    cursor: AlertCursor
-    message_count: int
-    problem: str | None = None
-
-
 def check_steps(
     evaluations: Iterable[Evaluation], cursor: AlertCursor, dagster_url: str
 ) -> Iterator[Step]:
@@ -83,24 +66,3 @@ def run_steps(failures: Iterable[RunFailure], dagster_url: str) -> Iterator[Step
     """Tell of every run that failed."""
     for failure in failures:
         yield Step(run_message(failure, dagster_url), AlertCursor(failure.storage_id))
-
-
-def deliver(
-    steps: Iterable[Step],
-    cursor: AlertCursor,
-    send: Callable[[Message], None],
-    max_messages: int = MAX_MESSAGES_PER_TICK,
-) -> Delivery:
-    """Send message after message until one fails, `max_messages` are sent, or none is left."""
-    message_count = 0
-    for step in steps:
-        if step.message is not None:
-            if message_count == max_messages:
-                return Delivery(cursor, message_count)
-            try:
-                send(step.message)
-            except DeliveryError as error:
-                return Delivery(cursor, message_count, str(error))
-            message_count += 1
-        cursor = step.cursor
-    return Delivery(cursor, message_count)
