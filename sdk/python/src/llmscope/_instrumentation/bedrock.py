@@ -82,6 +82,9 @@ class _Frames(ChunkObserver):
         event = frame_event(frame.headers, frame.payload)
         if event.data.startswith(b"{"):
             self.add(event.name, json.loads(event.data))
+        if event.name == "error":
+            # botocore raises what it makes of this frame, and asks for no other.
+            self.end()
 
 
 class _Body:
