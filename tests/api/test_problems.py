@@ -47,6 +47,7 @@ NEVER_FAIL: Final = {
     "GET /api/v1/events/schema",
     f"GET {FEED}",
     f"POST {FEED}/token",
+    f"POST {INGEST}/token",
     f"POST {INGEST}",
     f"POST {BATCH}",
     *(f"POST {prefix}/v1/{signal}" for prefix in ("", OTLP) for signal in SIGNALS),
