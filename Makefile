@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev up down reset status logs psql test lint docs dbt-docs lock demo demo-remove \
 	bench-idle bench-ingest kill-test bench-otlp bench-live check-exporters bench-cost bench-marts \
-	bench-anomaly bench-query bench-sdk test-sdk-versions test-sdk-transport
+	bench-anomaly bench-query bench-sdk bench-checks test-sdk-versions test-sdk-transport
 
 # The system's Python that makes .venv: 3.11, 3.12 or 3.13.
 PYTHON ?= python3
@@ -111,6 +111,9 @@ bench-anomaly: setup-dev ## Score the anomaly detector by NAB's procedure beside
 
 bench-marts: setup-dev ## Measure builds on histories of 1, 5 and 20 million calls, an hour and 50 GB
 	@.venv/bin/python -m benchmarks.marts $(ARGS)
+
+bench-checks: setup-dev ## Measure all quality checks after a build, on a history of 5 million calls
+	@.venv/bin/python -m benchmarks.checks $(ARGS)
 
 bench-query: setup-dev ## Measure the Query API over 20 million calls, which takes hours to build the first time
 	@.venv/bin/python -m benchmarks.query $(ARGS)

@@ -25,13 +25,14 @@ from orchestration.loading.drain_runs import drain_events_job
 from orchestration.loading.sensors import load_events_sensor
 from orchestration.pricing.assets import model_prices
 from orchestration.pricing.schedules import refresh_prices_schedule
-from orchestration.reporting.assets import report_pages_show_current_marts, report_site
+from orchestration.reporting.assets import report_site
 from orchestration.reporting.pages import ReportPages
 from orchestration.reporting.schedules import refresh_report_site_job, report_site_sensor
 from orchestration.resources import EventStream, Warehouse
 from orchestration.settings import OrchestrationSettings, read_settings
 from orchestration.transforming.assets import build_marts_job, marts
 from orchestration.transforming.dbt import dbt_resource
+from orchestration.transforming.releasing import release_held_events_job
 from orchestration.transforming.restating import restate_costs_job
 from orchestration.transforming.sensors import build_marts_sensor
 
@@ -71,12 +72,12 @@ defs = dg.Definitions(
         ledger_quality,
         newest_anomalies,
         alert_rules,
-        report_pages_show_current_marts,
         notification_delivery,
     ],
     jobs=[
         build_marts_job,
         restate_costs_job,
+        release_held_events_job,
         check_quality_job,
         refresh_report_site_job,
         drain_events_job,

@@ -54,6 +54,7 @@ NAMES: Final = """(
             coalesce(response_model, request_model) as model
         from raw.llm_events
         where loaded_at > '{loaded_after}'
+            and provider_name <> '' and coalesce(response_model, request_model) <> ''
         group by 1, 2
     ) as seen
     cross join (

@@ -59,7 +59,7 @@ FAULTS = {
         {"started_at": NOW + timedelta(minutes=6), "ended_at": NULL},
         {"started_at": NOW + timedelta(hours=23), "ended_at": NULL},
     ],
-    "rows_are_loaded_after_they_are_received": [{"loaded_at": NOW - timedelta(minutes=6)}],
+    "rows_are_loaded_after_they_are_received": [{"received_at": NOW + timedelta(minutes=6)}],
 }
 CLEAN = [
     {},

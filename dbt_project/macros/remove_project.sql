@@ -13,7 +13,7 @@
         from information_schema.columns
         inner join information_schema.tables using (table_schema, table_name)
         where columns.column_name = 'project_id'
-            and columns.table_schema in ('intermediate', 'marts', 'reports')
+            and columns.table_schema in ('staging', 'intermediate', 'marts', 'reports')
             and tables.table_type = 'BASE TABLE'
         order by 1
     {% endset %}

@@ -60,8 +60,8 @@
 {%- endmacro %}
 
 {#-
-  Keys of built calls that this build prices again: those whose restatement has been noted since
-  the last one, and unpriced ones whose model or price has become known since. The overlap
+  Keys of calls that this build prices beside the new ones: those whose restatement has been noted
+  since the last one, unpriced ones whose model or price has become known since, and released ones. The overlap
   is for a price that was stamped before that build, and committed after it had read the prices.
 -#}
 {% macro calls_to_reprice() %}
@@ -83,4 +83,6 @@
         and coalesce(matches.response_model, '') = coalesce(calls.response_model, '')
     where calls.total_cost_usd is null
         and calls.cost_computed_at < matches.price_changed_at + interval '1 minute'
+    union
+    {{ calls_released_since() }}
 {% endmacro %}

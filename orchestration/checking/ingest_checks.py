@@ -1,4 +1,4 @@
-"""Checks on the flow of events, cheap enough for a sensor: one question to Redis, one to Postgres.
+"""Checks on the flow of events, cheap enough for a sensor: one question to Redis, few to Postgres.
 
 They are needed most when nothing is built, for that is when the flow has stopped. So no run is
 launched for them: a sensor reports the outcome itself, when it changes and else once an hour.
@@ -15,8 +15,17 @@ import psycopg
 
 from ingest_api.database.dead_letters import summarise_open
 from ingest_api.stream import StreamStats
+from orchestration.checking.freshness import (
+    FCT_LLM_CALLS,
+    MARTS_ARE_FRESH,
+    PAGES_ARE_FRESH,
+    RAW_IS_FRESH,
+    judge_freshness,
+)
 from orchestration.checking.results import AssetOutcome, check_specs, store_results
-from orchestration.loading.assets import DEAD_LETTERS, EVENTS_STREAM
+from orchestration.loading.assets import DEAD_LETTERS, EVENTS_STREAM, LLM_EVENTS
+from orchestration.reporting.assets import REPORT_SITE_KEY
+from orchestration.reporting.pages import ReportPages
 from orchestration.resources import EventStream, Warehouse
 from quality.suites import Outcome, Rule, Severity
 
@@ -99,15 +108,21 @@ def _is_passed(found: Iterable[AssetOutcome]) -> dict[str, bool]:
     specs=[
         *check_specs(EVENTS_STREAM, [EVENTS_ARE_LOADED]),
         *check_specs(DEAD_LETTERS, [NO_OPEN_DEAD_LETTERS]),
+        *check_specs(LLM_EVENTS, [RAW_IS_FRESH]),
+        *check_specs(FCT_LLM_CALLS, [MARTS_ARE_FRESH]),
+        *check_specs(REPORT_SITE_KEY, [PAGES_ARE_FRESH]),
     ],
 )
 def ingest_flow(
-    warehouse: dg.ResourceParam[Warehouse], event_stream: dg.ResourceParam[EventStream]
+    context: dg.AssetCheckExecutionContext,
+    warehouse: dg.ResourceParam[Warehouse],
+    event_stream: dg.ResourceParam[EventStream],
+    report_pages: dg.ResourceParam[ReportPages],
 ) -> Iterator[dg.AssetCheckResult]:
     """Look at the flow now. The sensor does so every 30 s; this serves those who ask by hand."""
-    found = look(warehouse, event_stream)
+    found = look(warehouse, event_stream, context.instance, report_pages)
     with warehouse.borrow() as connection:
-        store_results(connection, found)
+        store_results(connection, found, context.run.run_id)
     yield from (one.check_result() for one in found)
 
 
@@ -115,15 +130,16 @@ def ingest_flow(
     name="ingest_checks_sensor",
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Checks that events flow: none waits for a minute, no dead letter is open.",
+    description="Checks that events flow: each hop is fresh enough, no dead letter is open.",
 )
 def ingest_checks_sensor(
     context: dg.SensorEvaluationContext,
     warehouse: dg.ResourceParam[Warehouse],
     event_stream: dg.ResourceParam[EventStream],
+    report_pages: dg.ResourceParam[ReportPages],
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick: look, and report what is news."""
-    found = look(warehouse, event_stream)
+    found = look(warehouse, event_stream, context.instance, report_pages)
     now = datetime.now(UTC)
     if not is_news(found, Reported.parse(context.cursor), now):
         return dg.SkipReason("Nothing has changed since the last report.")
@@ -135,8 +151,18 @@ def ingest_checks_sensor(
     )
 
 
-def look(warehouse: Warehouse, event_stream: EventStream) -> list[AssetOutcome]:
+def look(
+    warehouse: Warehouse,
+    event_stream: EventStream,
+    instance: dg.DagsterInstance,
+    report_pages: ReportPages,
+) -> list[AssetOutcome]:
     """The outcomes of all checks on the flow."""
     stream = judge_stream(event_stream.stats())
+    now = datetime.now(UTC)
     with warehouse.borrow() as connection:
-        return [stream, judge_dead_letters(connection)]
+        return [
+            stream,
+            judge_dead_letters(connection),
+            *judge_freshness(connection, instance, report_pages, now),
+        ]

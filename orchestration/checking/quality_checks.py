@@ -9,6 +9,7 @@ import dagster as dg
 import psycopg
 
 from orchestration.checking.data_docs import DataDocs, publish
+from orchestration.checking.freshness import FCT_LLM_CALLS
 from orchestration.checking.results import AssetOutcome, check_specs, store_results
 from orchestration.loading.assets import LLM_EVENTS
 from orchestration.resources import Warehouse
@@ -27,7 +28,6 @@ from quality.suites import Suite
 if TYPE_CHECKING:
     from quality.validation import Validation
 
-FCT_LLM_CALLS: Final = dg.AssetKey(["marts", "fct_llm_calls"])
 FCT_USAGE_MINUTELY: Final = dg.AssetKey(["marts", "fct_usage_minutely"])
 RAW_RULES: Final = RULES + VOCABULARY + NULL_RATES + VOLUME
 

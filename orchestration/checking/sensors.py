@@ -7,7 +7,8 @@ from typing import Final
 import dagster as dg
 
 from orchestration.checking.anomaly_checks import newest_anomalies
-from orchestration.checking.quality_checks import FCT_LLM_CALLS, ledger_quality
+from orchestration.checking.freshness import FCT_LLM_CALLS
+from orchestration.checking.quality_checks import ledger_quality
 from orchestration.runs import is_under_way, newest_run
 
 # The checks cost 6 CPU seconds, most of them imports: 2 % of a core when builds never stop, and

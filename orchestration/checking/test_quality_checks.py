@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from orchestration.checking.data_docs import DataDocs, publish
+from orchestration.checking.freshness import FCT_LLM_CALLS
 from orchestration.checking.quality_checks import (
-    FCT_LLM_CALLS,
     FCT_USAGE_MINUTELY,
     LONGEST,
     RAW_RULES,

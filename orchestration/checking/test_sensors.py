@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 from dagster import DagsterRun
 
+from orchestration.checking.freshness import FCT_LLM_CALLS
 from orchestration.checking.sensors import (
-    FCT_LLM_CALLS,
     Checked,
     check_quality_job,
     check_quality_sensor,

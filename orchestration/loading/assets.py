@@ -14,6 +14,7 @@ APP_TABLES = {
     "projects": "One row per project: whose keys send events, and whether it is demo data.",
     "budgets": "One row per budget of a project, or of all projects of a tenant.",
     "cost_restatements": "One row per request to price calls anew, with its reason.",
+    "held_event_releases": "One row per held event that an operator lets into the marts.",
 }
 
 loading_assets = [

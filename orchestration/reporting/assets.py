@@ -1,4 +1,4 @@
-"""The asset of the report pages and the check of their age."""
+"""The asset of the report pages."""
 
 import os
 import sys
@@ -16,10 +16,10 @@ from orchestration.reporting.evidence import (
     process_environment,
     written_row_count,
 )
-from orchestration.reporting.marts import read_marts_version, refresh_reason
+from orchestration.reporting.marts import read_marts_version
 from orchestration.reporting.pages import ReportPages
 from orchestration.reporting.processes import Finished, ReportBuildError, run_step
-from orchestration.reporting.publishing import publish, read_published, read_shell_fingerprint
+from orchestration.reporting.publishing import publish
 from orchestration.resources import Warehouse
 
 REPORT_SITE_KEY = dg.AssetKey(["reports", "site"])
@@ -42,9 +42,6 @@ REPORT_TABLES = (
     "rpt_unpriced_models",
     "rpt_freshness",
 )
-# Builds of the marts follow each other by a minute, refreshes of the pages by two;
-# a page older than this while the marts go on means that refreshes fail.
-MAX_LAG_SECONDS = 900.0
 
 
 @dg.asset(
@@ -109,29 +106,4 @@ def read_sources(folders: SiteFolders, environment: dict[str, str]) -> Finished:
         folder=folders.project,
         environment=environment,
         timeout_seconds=SOURCES_TIMEOUT_SECONDS,
-    )
-
-
-@dg.asset_check(
-    asset=REPORT_SITE_KEY,
-    name="report_pages_show_current_marts",
-    description=f"The pages show the marts as they are, or were published less than "
-    f"{MAX_LAG_SECONDS:.0f} s ago.",
-)
-def report_pages_show_current_marts(
-    warehouse: Warehouse, report_pages: ReportPages
-) -> dg.AssetCheckResult:
-    """Fails when the marts went on and the pages stayed behind."""
-    folders = report_pages.folders
-    published = read_published(folders)
-    with warehouse.connect() as connection:
-        marts_version = read_marts_version(connection) or ""
-    reason = refresh_reason(published, marts_version, read_shell_fingerprint(folders))
-    age_seconds = time.time() - published.published_at if published else None
-    is_recent = age_seconds is not None and age_seconds <= MAX_LAG_SECONDS
-    return dg.AssetCheckResult(
-        passed=reason is None or is_recent,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=reason or "the pages show the marts as they are",
-        metadata={"age_seconds": age_seconds or 0.0},
     )

@@ -21,7 +21,7 @@ MIN_INTERVAL = timedelta(seconds=120)
 
 refresh_report_site_job = dg.define_asset_job(
     "refresh_report_site_job",
-    selection=dg.AssetSelection.assets(REPORT_SITE_KEY),
+    selection=dg.AssetSelection.assets(REPORT_SITE_KEY).without_checks(),
     description="Reads the report marts and publishes the pages.",
     executor_def=dg.in_process_executor,
 )

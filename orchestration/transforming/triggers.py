@@ -23,6 +23,7 @@ select (select max(loaded_at) from raw.llm_events where loaded_at >= %(since)s) 
         select from pricing.model_prices where source = 'override' and created_at >= %(since)s
     )
     or exists (select from app.cost_restatements where requested_at >= %(since)s)
+    or exists (select from app.held_event_releases where released_at >= %(since)s)
     or exists (select from app.projects where rollup_tags_changed_at >= %(since)s)
 """
 LONG_AGO: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -79,7 +80,7 @@ def read_loaded_before_of_run(
 def has_work_since(connection: psycopg.Connection[Any], cursor: str | None) -> bool:
     """Whether something came at or after the cursor, the bound of the last build.
 
-    That is rows, a price that somebody set, a restatement, or other tags to roll up by.
+    That is rows, a price that somebody set, a restatement, a release, or other tags to roll up by.
     """
     since = datetime.fromisoformat(cursor) if cursor else LONG_AGO
     row = connection.execute(HAS_WORK, {"since": since}).fetchone()

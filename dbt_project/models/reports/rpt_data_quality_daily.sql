@@ -31,6 +31,15 @@ suspects as (
     where double_count_suspect_call_count > 0
 ),
 
+held_events as (
+    select
+        {{ utc_date('received_at') }} as usage_date,
+        project_id,
+        {{ counts_of({'held_event_count': '1'}) }}
+    from {{ ref('stg_ingest__held_events') }}
+    where released_at is null
+),
+
 dead_letters as (
     select
         {{ utc_date('rejected_at') }} as usage_date,
@@ -43,6 +52,8 @@ counted as (
     select * from usage
     union all
     select * from suspects
+    union all
+    select * from held_events
     union all
     select * from dead_letters
 ),

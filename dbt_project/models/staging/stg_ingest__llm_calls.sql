@@ -4,6 +4,10 @@ events as (
     select * from {{ source('ingest', 'llm_events') }}
 ),
 
+held_events as (
+    select * from {{ ref('stg_ingest__held_events') }}
+),
+
 renamed as (
     select
         *,
@@ -23,6 +27,16 @@ renamed as (
             {% for operation in operations_around_calls() %}
             '{{ operation }}'{{ ',' if not loop.last }}
             {% endfor %}
+        )
+        and (
+            {{ is_sound() }}
+            or exists (
+                select from held_events
+                where held_events.project_id = events.project_id
+                    and held_events.started_at = events.started_at
+                    and held_events.event_id = events.event_id
+                    and held_events.released_at is not null
+            )
         )
 ),
 

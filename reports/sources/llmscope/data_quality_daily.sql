@@ -8,6 +8,7 @@ select
     negative_uncached_input_call_count,
     late_call_count,
     double_count_suspect_call_count,
+    held_event_count,
     dead_letter_count
 from reports.rpt_data_quality_daily
 order by usage_date, project_name
