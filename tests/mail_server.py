@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-# What it does once a mail is handed over: answer, cut the line before the answer, answer never.
-Behaviour = Literal["answer", "cut", "hang"]
+# What it does once a mail is handed over: answer, cut the line before the answer, answer never; or
+# a greeting byte after byte without an end.
+Behaviour = Literal["answer", "cut", "hang", "drip"]
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,9 @@ class Session:
         self.connection.sendall("".join(f"{line}\r\n" for line in lines).encode())
 
     def run(self) -> None:
+        if self.server.behaviour == "drip":
+            while not self.server.released.wait(0.1):
+                self.connection.sendall(b"2")
         self.say("220 localhost ready")
         while line := self.file.readline().decode().rstrip("\r\n"):
             verb, _, rest = line.partition(" ")

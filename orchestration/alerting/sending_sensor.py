@@ -12,6 +12,7 @@ from ingest_api.database.outbox import (
     count_recent,
     due_channels,
     find_stuck,
+    give_up_old,
     prune,
 )
 from orchestration.alerting.assets import NOTIFICATIONS
@@ -93,9 +94,10 @@ def send_notifications_sensor(
 
 def send(warehouse: Warehouse, notifier: Notifier) -> Delivery:
     """Send what is due. The pool lends its connections for moments, so sending has its own."""
+    now = notifier.sender.clock()
     with warehouse.borrow() as connection:
-        if not due_channels(connection, notifier.sender.clock()):
-            return Delivery()
+        if not due_channels(connection, now):
+            return Delivery(given_up_count=give_up_old(connection, now))
     with warehouse.connect() as connection:
         connection.autocommit = True
         return send_due(connection, notifier.sender)

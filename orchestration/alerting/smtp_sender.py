@@ -3,8 +3,7 @@
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from email.message import EmailMessage
 from threading import Timer
 
@@ -34,7 +33,16 @@ class GuardedSmtp(smtplib.SMTP):
         self._policy = policy
         self._deadline = deadline
         self._tls = tls
-        super().__init__(settings.host, settings.port, timeout=deadline.cap(None))
+        self.sock = None
+        # The session's own time limit begins anew with each piece of a line.
+        self._cutter = Timer(deadline.cap(None), self._cut)
+        self._cutter.daemon = True
+        self._cutter.start()
+        try:
+            super().__init__(settings.host, settings.port, timeout=deadline.cap(None))
+        except BaseException:
+            self._cutter.cancel()
+            raise
 
     def _get_socket(self, host: str, port: int, _timeout: float) -> socket.socket:
         is_encrypted = self._settings.security != "none"
@@ -43,6 +51,16 @@ class GuardedSmtp(smtplib.SMTP):
         if self._settings.security == "tls":
             return self._tls.wrap_socket(connection, server_hostname=host)
         return connection
+
+    def _cut(self) -> None:
+        if self.sock is not None:
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the session, and the watch over it."""
+        self._cutter.cancel()
+        super().close()
 
     def prepare(self, password: str | None) -> None:
         """Turn to TLS and log in, as the settings say.
@@ -71,13 +89,12 @@ def send_mail(
         return Outcome(str(error))
     except OSError as error:
         return _lost(error)
-    with _cut_off(session, deadline):
-        try:
-            session.prepare(password)
-        except OSError as error:
-            session.close()
-            return _lost(error)
-        return _hand_over(session, message)
+    try:
+        session.prepare(password)
+    except OSError as error:
+        session.close()
+        return _lost(error)
+    return _hand_over(session, message)
 
 
 def tls_context(settings: EmailSettings, verified: ssl.SSLContext) -> ssl.SSLContext:
@@ -94,16 +111,17 @@ def _hand_over(session: GuardedSmtp, message: EmailMessage) -> Outcome:
     """Whoever the server takes gets the mail; one recipient is enough to be delivered."""
     try:
         session.send_message(message)
+        with suppress(OSError):
+            session.quit()
+        return DELIVERED
     except smtplib.SMTPRecipientsRefused as error:
         return smtp_outcome(min(code for code, _ in error.recipients.values()))
     except smtplib.SMTPResponseException as error:
         return smtp_outcome(error.smtp_code)
     except OSError as error:
-        session.close()
         return Outcome(error_words(error), may_have_arrived=True)
-    with suppress(OSError):
-        session.quit()
-    return DELIVERED
+    finally:
+        session.close()
 
 
 def _lost(error: OSError) -> Outcome:
@@ -125,21 +143,3 @@ def _connect(address: str, port: int, deadline: Deadline) -> socket.socket:
     connection = socket.create_connection((address, port), deadline.cap(CONNECT_SECONDS))
     connection.settimeout(deadline.cap(None))
     return connection
-
-
-@contextmanager
-def _cut_off(session: GuardedSmtp, deadline: Deadline) -> Iterator[None]:
-    """End the session at the deadline: its own time limit begins anew with each line."""
-
-    def cut() -> None:
-        if session.sock is not None:
-            with suppress(OSError):
-                session.sock.shutdown(socket.SHUT_RDWR)
-
-    timer = Timer(deadline.cap(None), cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

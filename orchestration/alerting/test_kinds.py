@@ -210,6 +210,17 @@ def test_a_mail_whose_answer_was_lost_comes_again_under_the_same_message_id(
     assert len(mail_server.accepted) == 1
 
 
+def test_a_mail_server_that_never_ends_its_greeting_is_left_in_time(
+    outbox: OutboxCase, mail_server: MailServer
+) -> None:
+    outbox.write(firing(), outbox.add_channel("email", settings=email_settings(mail_server)))
+    outbox.attempt_seconds = 0.5
+    mail_server.behaviour = "drip"
+
+    assert outbox.send() == (0, 1, 0)
+    assert not outbox.row()["may_have_arrived"]
+
+
 @pytest.mark.parametrize(("reply", "gives_up"), [("451 later", 0), ("554 never", 1)])
 def test_a_mail_that_is_refused_is_tried_again_unless_for_ever(
     outbox: OutboxCase, mail_server: MailServer, reply: str, gives_up: int

@@ -7,6 +7,7 @@ from uuid import UUID
 import dagster as dg
 import pytest
 
+from ingest_api.database.channels import enable_channel
 from ingest_api.database.outbox import STUCK_AFTER
 from ingest_api.notifying.secrets import OPERATORS_WEBHOOK
 from orchestration.alerting.notifier import Notifier
@@ -235,6 +236,19 @@ def test_what_was_given_up_fails_the_check_for_a_day(
     assert [one.passed for one in ticks.evaluate().asset_events] == [False]
     outbox.clock.advance(hours=2)
     assert [one.passed for one in ticks.evaluate().asset_events] == [True]
+
+
+def test_what_a_disabled_channel_has_kept_for_a_day_is_given_up(
+    instance: dg.DagsterInstance, outbox: OutboxCase
+) -> None:
+    channel = outbox.add_channel("webhook", url="http://127.0.0.1:1/")
+    ticks = sensor_of_sending(instance, outbox, channel)
+    enable_channel(outbox.connection, channel, False)
+    outbox.clock.advance(hours=25)
+
+    ticks.tick()
+
+    assert outbox.row()["is_given_up"]
 
 
 def test_the_check_can_be_asked_by_hand(outbox: OutboxCase) -> None:
