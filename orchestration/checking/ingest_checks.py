@@ -14,7 +14,7 @@ import dagster as dg
 import psycopg
 
 from ingest_api.database.dead_letters import summarise_open
-from ingest_api.stream import StreamStats
+from ingest_api.stream import REDIS_ERRORS, StreamError, StreamStats
 from orchestration.checking.freshness import (
     FCT_LLM_CALLS,
     MARTS_ARE_FRESH,
@@ -31,6 +31,7 @@ from quality.suites import Outcome, Rule, Severity
 
 MAX_UNLOADED_SECONDS: Final = 60.0
 REPEAT_AFTER: Final = timedelta(hours=1)
+AWAY: Final = (StreamError, *REDIS_ERRORS, psycopg.OperationalError)
 
 EVENTS_ARE_LOADED: Final = Rule(
     "accepted_events_are_loaded_within_a_minute",
@@ -139,12 +140,15 @@ def ingest_checks_sensor(
     report_pages: dg.ResourceParam[ReportPages],
 ) -> dg.SensorResult | dg.SkipReason:
     """One tick: look, and report what is news."""
-    found = look(warehouse, event_stream, context.instance, report_pages)
     now = datetime.now(UTC)
-    if not is_news(found, Reported.parse(context.cursor), now):
-        return dg.SkipReason("Nothing has changed since the last report.")
-    with warehouse.borrow() as connection:
-        store_results(connection, found)
+    try:
+        found = look(warehouse, event_stream, context.instance, report_pages)
+        if not is_news(found, Reported.parse(context.cursor), now):
+            return dg.SkipReason("Nothing has changed since the last report.")
+        with warehouse.borrow() as connection:
+            store_results(connection, found)
+    except AWAY as error:
+        return dg.SkipReason(f"Redis or the database is away ({type(error).__name__}).")
     return dg.SensorResult(
         asset_events=[one.evaluation() for one in found],
         cursor=str(Reported(now, _is_passed(found))),

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import psycopg
@@ -80,18 +81,39 @@ class Ticks:
         }
         self.cursor: str | None = None
 
-    def tick(self) -> dict[str, bool]:
-        """Run once; gives what was reported."""
+    def evaluate(self) -> Any:
+        """Run once."""
         with dg.build_sensor_context(
             self.instance, cursor=self.cursor, resources=self.resources
         ) as context:
             data = ingest_checks_sensor.evaluate_tick(context)
         self.cursor = data.cursor or self.cursor
+        return data
+
+    def tick(self) -> dict[str, bool]:
+        """Run once; gives what was reported."""
         return {
             event.check_name: event.passed
-            for event in data.asset_events
+            for event in self.evaluate().asset_events
             if event.check_name not in FRESHNESS
         }
+
+
+@pytest.mark.parametrize("away", ["database", "redis"])
+def test_a_tick_skips_and_keeps_its_cursor_while_redis_or_the_database_is_away(
+    database_url: str, redis_url: str, tmp_path: Path, away: str
+) -> None:
+    ticks = Ticks(database_url, redis_url, tmp_path)
+    ticks.tick()
+    cursor = ticks.cursor
+    if away == "redis":
+        ticks.resources["event_stream"] = EventStream(redis_url="redis://127.0.0.1:1/0")
+    else:
+        nowhere = "postgresql://nobody@127.0.0.1:1/nothing"
+        ticks.resources["warehouse"] = Warehouse(database_url=nowhere)
+
+    assert "away" in ticks.evaluate().skip_message
+    assert ticks.cursor == cursor
 
 
 def test_the_sensor_reports_changes_alone(
