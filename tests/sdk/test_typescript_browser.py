@@ -17,6 +17,8 @@ from tests.running import RunningPlatform, wait_until
 from tests.sdk.test_typescript_sdk import PACKAGE, built
 
 __all__ = ["built"]
+pytestmark = pytest.mark.timeout(300)
+
 BATCH: Final = "/api/v1/events/ingest/batch"
 TOKEN: Final = "/api/v1/events/ingest/token"
 ARRIVES_WITHIN_SECONDS: Final = 30.0

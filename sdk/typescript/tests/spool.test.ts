@@ -55,8 +55,9 @@ async function until(isTrue: () => boolean, what: string): Promise<void> {
 
 const WRITER = `
   const { init, record, flush, losses } = await import("${ENTRY}");
-  const [url, spoolDirectory, count, what] = process.argv.slice(1);
-  init({ apiKey: "llms_test", url, spoolDirectory, flushIntervalSeconds: 0.02, flushAt: 10 });
+  const [url, spoolDirectory, count, what, timeoutSeconds = 10] = process.argv.slice(1);
+  const often = { flushIntervalSeconds: 0.02, flushAt: 10 };
+  init({ apiKey: "llms_test", url, spoolDirectory, timeoutSeconds, ...often });
   for (let number = 0; number < Number(count); number += 1) {
     record({ provider_name: "acme", request_model: "m1", tags: { number: String(number) } });
   }
@@ -165,6 +166,19 @@ test("a program that ends sends the rest, and waits for nothing else", async (t)
   assert.equal(code, 0);
   assert.equal(door.events.size, 25);
   assert.match(writer.output(), /losses \{\}/);
+});
+
+test("a program outlives a server that hangs by its timeout alone, and nothing is lost", async (t) => {
+  const { door, folder, make } = await setUp(t);
+  const spoolDirectory = join(folder, "spool");
+  door.behaviours = ["hang"];
+  const started = performance.now();
+  const writer = start(WRITER, door.url, spoolDirectory, "5", "end", "0.2");
+  await writer.ended;
+  assert.ok(performance.now() - started < 5000);
+  assert.match(writer.output(), /losses \{\}/);
+  make({ spoolDirectory });
+  await door.waitFor(5);
 });
 
 test("process.exit stores the rest for the next start", async (t) => {

@@ -15,7 +15,7 @@ type Post = typeof fetch;
 /** One at a time: the sender alone uses it. */
 export class Delivery {
   readonly #url: string;
-  readonly #ending = new AbortController();
+  #ending = new AbortController();
   #token: string | null = null;
 
   constructor(
@@ -39,9 +39,10 @@ export class Delivery {
     }
   }
 
-  /** Give up what is under way. */
-  close(): void {
-    this.#ending.abort(new Error("shutdown"));
+  /** Give up what is under way; what comes later is tried as ever. */
+  interrupt(): void {
+    this.#ending.abort(new Error("the program ends"));
+    this.#ending = new AbortController();
   }
 
   async #attempt(text: string): Promise<Answer> {

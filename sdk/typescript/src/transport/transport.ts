@@ -58,14 +58,16 @@ export class Transport {
     this.#sender.close(timeoutSeconds);
     if (this.#running) await within(this.#running, timeoutSeconds);
     await this.#sender.rescue();
-    this.#delivery.close();
+    this.#delivery.interrupt();
   }
 
   /** The program has nothing left to do: send or store what waits, once. */
   async settle(): Promise<void> {
     if (this.#hasSettled || !this.#running || this.#sender.isSafe) return;
     this.#hasSettled = true;
-    await this.#sender.waitUntilSafe(this.options.shutdownTimeoutSeconds);
+    const isSafe = await this.#sender.waitUntilSafe(this.options.shutdownTimeoutSeconds);
+    // An answer that does not come would keep the program alive.
+    if (!isSafe) this.#delivery.interrupt();
   }
 
   /** The program ends now. */
