@@ -37,6 +37,8 @@ from ingest_api.middleware import CLIENT_CLOSED_REQUEST, Observer, request_id
 from ingest_api.openapi import DESCRIPTION, TAGS, complete
 from ingest_api.reports import DataDocsPages, ReportSite
 from ingest_api.routes import (
+    alert_rules,
+    alerts,
     analytics,
     budgets,
     dead_letters,
@@ -116,6 +118,8 @@ def create_app(settings: Settings) -> Api:
     app.include_router(prices.router)
     app.include_router(budgets.router)
     app.include_router(notifications.router)
+    app.include_router(alert_rules.router)
+    app.include_router(alerts.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(otlp.router)

@@ -7,6 +7,7 @@ import msgspec
 from ingest_api import errors, events
 from ingest_api.errors import PROBLEM_TYPE_PREFIX, Problem
 from ingest_api.ingest import INGEST_BATCH_PATH, INGEST_PATH, NDJSON, IngestAnswer
+from ingest_api.routes.alert_documents import rule_schemas
 from ingest_api.settings import Settings
 
 DESCRIPTION: Final = """The auditable LLM cost-and-usage ledger in your own Postgres.
@@ -26,6 +27,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "dead letters", "description": "Events that were acknowledged and cannot be loaded."},
     {"name": "budgets", "description": "What a project may cost in a month."},
     {"name": "notifications", "description": "Where people are told, and what became of it."},
+    {"name": "alerts", "description": "Rules, what they would say, and the alerts of them."},
     {"name": "health", "description": "For balancers and for Prometheus. No key is needed."},
 ]
 EXAMPLE_EVENT: Final[dict[str, Any]] = {
@@ -219,7 +221,7 @@ def _schemas() -> dict[str, Any]:
     )
     # OpenAPI states the dialect once for the document.
     event = {name: value for name, value in events.json_schema().items() if name != "$schema"}
-    return {**answers, "Event": event, "Problem": PROBLEM_SCHEMA}
+    return {**answers, **rule_schemas(), "Event": event, "Problem": PROBLEM_SCHEMA}
 
 
 def _ingest_paths(settings: Settings) -> dict[str, Any]:

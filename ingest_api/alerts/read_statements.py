@@ -1,6 +1,7 @@
 """Pure: the SQL of a read."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -32,6 +33,16 @@ ranked as (
     from merged
 )
 select {keys}, sum(call_count)::bigint as call_count, {quantiles} from ranked group by {keys}""")
+# The same of many steps at once: sums of usage, and the bins of times as they are.
+USAGE_SERIES: Final = sql.SQL("""with facts as (
+    {facts}
+)
+select bucket, {keys}, {figures} from facts group by bucket, {keys} limit {limit}""")
+TIMES_SERIES: Final = sql.SQL("""with bins as (
+    {bins}
+)
+select bucket, {keys}, bin_index, sum(call_count)::bigint as call_count
+from bins group by bucket, {keys}, bin_index limit {limit}""")
 DEAD_LETTERS_QUERY: Final = sql.SQL("""select {owner} as owner_id, count(*) as dead_letters
 from raw.dead_letters
 where rejected_at >= %(start)s and rejected_at < %(end)s and project_id = any(%(project_ids)s)
@@ -97,6 +108,28 @@ def scans_of(read: Read) -> list[Scan]:
     dimensions = [Dimension(name) for name in read.dimensions]
     tags = {one.tag_key for one in dimensions if one.tag_key and read.has_declared_tags}
     return cover((read.start, read.end), choose(SOURCES[read.family], dimensions, tags))
+
+
+def state_series(
+    read: Read,
+    filters: Sequence[Filter],
+    project_ids: Sequence[UUID],
+    boundaries: Sequence[datetime],
+    limit: int,
+) -> ReadStatement:
+    """Usage or times of many steps; rows have `bucket`, counted from 1, beside those of a read."""
+    dimensions = [Dimension(name) for name in read.dimensions]
+    tags = {one.tag_key for one in dimensions if one.tag_key and read.has_declared_tags}
+    scans = cover(boundaries, choose(SOURCES[read.family], dimensions, tags))
+    facts = Facts(boundaries, dimensions, filters, owner=_owner(read))
+    more = {"keys": _keys(read), "limit": sql.Literal(limit)}
+    if read.family == "usage":
+        figures = sql.SQL(", ").join(one.total for one in MEASURES)
+        query = USAGE_SERIES.format(facts=facts.usage(scans, MEASURES), figures=figures, **more)
+    else:
+        query = TIMES_SERIES.format(bins=facts.bins(scans, [read.family]), **more)
+    parameters = {**facts.parameters, **filter_parameters(filters)}
+    return ReadStatement(query, {"project_ids": list(project_ids), **parameters})
 
 
 def _owner(read: Read) -> str:

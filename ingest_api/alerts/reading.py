@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from ingest_api.alerts.judging import UNREADABLE, Figures, Judgement, judge
-from ingest_api.alerts.read_statements import state_read
+from ingest_api.alerts.read_statements import state_read, state_series
 from ingest_api.alerts.reads import (
     NO_GROUP,
     Ask,
@@ -113,6 +113,21 @@ class Reader:
                 for ask, stored in zip(alike, wanted, strict=True)
             }
         return found
+
+    def series(
+        self, stored: StoredRule, boundaries: Sequence[datetime], limit: int
+    ) -> list[dict[str, Any]]:
+        """Usage or times of a rule's calls step by step; rows have `bucket` and `group_value`."""
+        self.connection.execute(SETTINGS, [f"{self.timeout_seconds}s"])
+        owned = self._owned([stored])[stored.owner_id]
+        read = read_of(stored, Ask(stored.rule_id, boundaries[0], boundaries[-1]), owned)
+        filters = shared_filters(read, [stored.rule])
+        statement = state_series(read, filters, list(owned.tags), boundaries, limit)
+        group = group_of(stored.rule)
+        name = f"dimension_{read.dimensions.index(group)}" if group else None
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(statement.query, statement.parameters, prepare=False)
+            return [{**row, "group_value": row[name] if name else NO_GROUP} for row in rows]
 
     def query_of(self, stored: StoredRule, end: datetime) -> str:
         """The SQL of one window of a rule with its values, to be run by hand."""

@@ -22,7 +22,8 @@ MINUTE: Final = 60
 MAX_WINDOW_SECONDS: Final = 31 * 86_400
 # Single calls are read for them: see `ingest_api.analytics.call_limits.MAX_CALL_HOURS`.
 MAX_TIMES_OF_USERS_SECONDS: Final = 48 * 3_600
-MAX_THRESHOLD: Final = Decimal(10) ** 15
+MAX_THRESHOLD: Final = Decimal(10) ** 12
+DECIMALS: Final = 9
 TAG_PREFIX: Final = "tag:"
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "error", "critical")
 COMPARED: Final[dict[Comparison, timedelta]] = {
@@ -96,6 +97,8 @@ class AlertRule(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
             raise ValueError(f"metric: must be one of {', '.join(METRICS)}")
         if not self.threshold.is_finite() or abs(self.threshold) > MAX_THRESHOLD:
             raise ValueError(f"threshold: must lie between -{MAX_THRESHOLD:,} and the same above 0")
+        if self.threshold != round(self.threshold, DECIMALS):
+            raise ValueError(f"threshold: may have {DECIMALS} decimal places")
         if (self.tag_key is None) != (self.tag_value is None):
             raise ValueError("tag_key and tag_value: give both or neither")
         if not self.name.strip() or not self.name.isprintable():

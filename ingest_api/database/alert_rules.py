@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from ingest_api.alerts.rules import FIELDS, AlertRule, StoredRule
 
+ALL_PROJECTS: Final = "(all projects)"
 MAX_RULES: Final = 1000
 COLUMNS: Final = tuple(name for name in FIELDS if name != "channels")
 JSON_COLUMNS: Final = ("silences", "mutes")
@@ -178,11 +179,40 @@ def change_rule(connection: psycopg.Connection, stored: StoredRule, rule: AlertR
     return changed
 
 
-def remove_rule(connection: psycopg.Connection, rule_id: UUID) -> bool:
-    """Delete a rule; its alerts stay. Whether it was there."""
-    return bool(
-        connection.execute("delete from app.alert_rules where rule_id = %s", [rule_id]).rowcount
+def enable_rules(
+    connection: psycopg.Connection,
+    rule_ids: Sequence[UUID],
+    project_id: UUID | None = None,
+    *,
+    is_enabled: bool,
+) -> set[UUID]:
+    """Enable or disable rules, of that project where one is given; gives those that there are."""
+    rows = connection.execute(
+        "update app.alert_rules set is_enabled = %s, updated_at = now() "
+        "where rule_id = any(%s) and (%s::uuid is null or project_id = %s) returning rule_id",
+        [is_enabled, list(rule_ids), project_id, project_id],
     )
+    return {rule_id for (rule_id,) in rows}
+
+
+def remove_rules(
+    connection: psycopg.Connection, rule_ids: Sequence[UUID], project_id: UUID | None = None
+) -> set[UUID]:
+    """Delete rules, of that project where one is given; gives those that there were."""
+    rows = connection.execute(
+        "delete from app.alert_rules "
+        "where rule_id = any(%s) and (%s::uuid is null or project_id = %s) returning rule_id",
+        [list(rule_ids), project_id, project_id],
+    )
+    return {rule_id for (rule_id,) in rows}
+
+
+def project_name(connection: psycopg.Connection, project_id: UUID | None) -> str:
+    """What a project is called; None stands for all of a tenant."""
+    row = connection.execute(
+        "select name from app.projects where project_id = %s", [project_id]
+    ).fetchone()
+    return str(row[0]) if row else ALL_PROJECTS
 
 
 def channels_of(connection: psycopg.Connection, rule_id: UUID) -> list[UUID]:

@@ -19,7 +19,7 @@ from ingest_api.database.alert_rules import (
     enabled_rules,
     find_rule,
     list_rules,
-    remove_rule,
+    remove_rules,
 )
 from ingest_api.database.keys import ensure_tenant
 
@@ -90,7 +90,7 @@ def test_a_project_finds_its_own_rules_alone(ground: Ground) -> None:
     assert [one.rule.name for one in list_rules(ground.connection, ground.project_id)] == ["mine"]
     assert find_rule(ground.connection, own, ground.other_id) is None
     assert (everybody.project, everybody.stored.owner_id) == ("(all projects)", ground.tenant_id)
-    assert [remove_rule(ground.connection, own) for _ in range(2)] == [True, False]
+    assert [remove_rules(ground.connection, [own]) for _ in range(2)] == [{own}, set()]
 
 
 def test_a_channel_of_the_project_comes_before_one_of_all(ground: Ground) -> None:

@@ -22,7 +22,7 @@ from ingest_api.alerts.silences import is_silent
 from ingest_api.alerts.states import Alert, MessageKind, is_flipped, remind, step
 from ingest_api.alerts.windows import ends_to_judge, last_end
 from ingest_api.alerts.words import compared, instant
-from ingest_api.database.alert_rules import RuleRecord, channels_of, enabled_rules
+from ingest_api.database.alert_rules import RuleRecord, channels_of, enabled_rules, project_name
 from ingest_api.database.alerts import (
     Key,
     Result,
@@ -39,7 +39,6 @@ from ingest_api.database.notifications import enqueue
 # More alerts of one rule at once are one problem, and nobody reads the hundredth message of it.
 MAX_ALERTS_PER_RULE: Final = 100
 MAX_MET_GROUPS: Final = 1000
-ALL_PROJECTS: Final = "(all projects)"
 
 Judged = dict[tuple[UUID, datetime], dict[str, Judgement]]
 
@@ -220,8 +219,7 @@ class _Round:
             self.tell("alert_resolved", episode)
 
     def tell(self, kind: MessageKind, episode: Episode) -> None:
-        record = self.records.get(episode.rule_id) if episode.rule_id else None
-        project = record.project if record else ALL_PROJECTS
+        project = project_name(self.connection, episode.project_id)
         message = notification(kind, episode, project, self.now, self.links)
         self.told_count += enqueue(self.connection, episode.channel_ids, message)
 

@@ -20,7 +20,7 @@ from dbt_project.golden.ledger import (
 from ingest_api.alerts.messages import Links
 from ingest_api.alerts.rules import AlertRule
 from ingest_api.alerts.silences import Mute
-from ingest_api.database.alert_rules import add_rule, change_rule, find_rule, remove_rule
+from ingest_api.database.alert_rules import add_rule, change_rule, find_rule, remove_rules
 from ingest_api.database.alerts import acknowledge, list_alerts, try_lock
 from orchestration.alerting.evaluation import Evaluation, evaluate
 from orchestration.pricing.catalog import bundled_catalog
@@ -277,7 +277,7 @@ def test_an_alert_whose_rule_is_gone_is_over(clock: Clock, how: str) -> None:
     record = find_rule(clock.connection, rule_id)
     assert record is not None
     if how == "removed":
-        remove_rule(clock.connection, rule_id)
+        remove_rules(clock.connection, [rule_id])
     else:
         changes = {"is_enabled": False} if how == "disabled" else {"model": "gpt-4o-mini"}
         fields = {name: getattr(record.rule, name) for name in record.rule.__struct_fields__}

@@ -56,6 +56,7 @@ NEVER_FAIL: Final = {
 TABLES: Final = (
     "raw.llm_events", "raw.dead_letters", "pricing.model_prices", "app.budgets",
     "app.notification_channels", "app.notifications",
+    "app.alert_rules", "app.alert_events",
 )  # fmt: skip
 
 
