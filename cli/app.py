@@ -3,6 +3,7 @@
 import typer
 
 from cli import (
+    alerts,
     analytics,
     bi,
     budgets,
@@ -53,6 +54,7 @@ app.add_typer(prices.app, name="prices")
 app.add_typer(projects.app, name="projects")
 app.add_typer(budgets.app, name="budgets")
 app.add_typer(channels.app, name="channels")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(bi.app, name="bi")
 app.add_typer(export.app, name="export")
 app.add_typer(restate.app, name="restate")

@@ -216,7 +216,7 @@ async def put_alert_rule(
 async def import_alert_rules(
     request: Request, key: AdminKeyDep, services: ServicesDep
 ) -> ImportAnswer:
-    """Have many rules at once, all or none, told apart by name. A dry run only says what changes."""
+    """Have many rules at once, all or none, told apart by name; a dry run only says what."""
     wanted = await read_struct(request, services, ImportRequest)
     rules = await _import(services, key, wanted)
     return ImportAnswer(is_dry_run=wanted.is_dry_run, rules=rules)
