@@ -4,6 +4,8 @@ SHELL := /bin/sh
 .PHONY: help setup setup-dev up down reset status logs psql test lint docs dbt-docs lock demo demo-remove \
 	bench-idle bench-ingest kill-test bench-otlp bench-live check-exporters bench-cost bench-marts \
 	bench-anomaly bench-query bench-sdk bench-checks test-sdk-versions test-sdk-transport
+	bench-anomaly bench-query bench-sdk test-sdk-versions test-sdk-transport
+	bench-query bench-alerts bench-sdk test-sdk-transport
 
 # The system's Python that makes .venv: 3.11, 3.12 or 3.13.
 PYTHON ?= python3
@@ -114,6 +116,8 @@ bench-marts: setup-dev ## Measure builds on histories of 1, 5 and 20 million cal
 
 bench-checks: setup-dev ## Measure all quality checks after a build, on a history of 5 million calls
 	@.venv/bin/python -m benchmarks.checks $(ARGS)
+bench-alerts: setup-dev ## Measure the evaluation of 500 alert rules over 5 million calls
+	@.venv/bin/python -m benchmarks.alerts $(ARGS)
 
 bench-query: setup-dev ## Measure the Query API over 20 million calls, which takes hours to build the first time
 	@.venv/bin/python -m benchmarks.query $(ARGS)

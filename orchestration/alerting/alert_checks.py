@@ -9,6 +9,7 @@ lies below a threshold, what has lasted long enough and what is over need the cl
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -24,6 +25,7 @@ from ingest_api.alerts.windows import last_end
 from ingest_api.alerts.words import compared, instant
 from ingest_api.database.alert_rules import RuleRecord, enabled_rules
 from ingest_api.database.alerts import open_alerts
+from ingest_api.stream import StreamError
 from orchestration.alerting.evaluation import Evaluation, evaluate
 from orchestration.checking.results import AssetOutcome, check_specs, store_results
 from orchestration.resources import EventStream, Warehouse
@@ -129,6 +131,16 @@ def alert_rules_sensor(
     told, now = Told.parse(context.cursor), datetime.now(UTC)
     if last_end(now) <= told.judged_until:
         return dg.SkipReason("The minute is not over.")
+    try:
+        return judge_minute(told, now, warehouse, event_stream, alert_links)
+    except psycopg.OperationalError as error:
+        return dg.SkipReason(f"The database is away ({type(error).__name__}).")
+
+
+def judge_minute(
+    told: Told, now: datetime, warehouse: Warehouse, event_stream: EventStream, alert_links: Links
+) -> dg.SensorResult | dg.SkipReason:
+    """Evaluate the rules, and report what differs from the last report."""
     with warehouse.borrow() as connection:
         evaluation = evaluate(connection, now, alert_links, lambda: lag_seconds(event_stream))
         if evaluation is None:
@@ -159,9 +171,11 @@ def look(
     return Evaluation(enabled_rules(connection), now, {}, firing, 0)
 
 
-def lag_seconds(event_stream: EventStream) -> float:
-    """Age of the oldest event that waits to be loaded."""
-    return event_stream.stats().oldest_unloaded_seconds
+def lag_seconds(event_stream: EventStream) -> float | None:
+    """Age of the oldest event that waits to be loaded; None while Redis is away."""
+    with suppress(StreamError):
+        return event_stream.stats().oldest_unloaded_seconds
+    return None
 
 
 def outcomes(evaluation: Evaluation, now: datetime) -> list[AssetOutcome]:

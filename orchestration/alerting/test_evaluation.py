@@ -17,11 +17,15 @@ from dbt_project.golden.ledger import (
     event,
     insert_events,
 )
+from ingest_api.alerts.backtest import BacktestError, backtest
 from ingest_api.alerts.messages import Links
+from ingest_api.alerts.reading import Reader
 from ingest_api.alerts.rules import AlertRule
 from ingest_api.alerts.silences import Mute
+from ingest_api.alerts.trial import try_rule
 from ingest_api.database.alert_rules import add_rule, change_rule, find_rule, remove_rules
 from ingest_api.database.alerts import acknowledge, list_alerts, try_lock
+from orchestration.alerting.alert_checks import outcomes
 from orchestration.alerting.evaluation import Evaluation, evaluate
 from orchestration.pricing.catalog import bundled_catalog
 from orchestration.pricing.refresh import refresh_prices
@@ -328,3 +332,70 @@ def test_a_build_that_is_under_way_is_waited_for(clock: Clock) -> None:
         "loaded_at = %s where started_at < %s", [NOON + 1.5 * MINUTE, NOON + MINUTE]
     )  # fmt: skip
     assert clock.at(4).judged_until == NOON + MINUTE
+
+
+def past(clock: Clock, metric: str, threshold: object, **changes: Any) -> list[tuple[str, ...]]:
+    """When a rule would have fired in the day that ends an hour after noon, and how long."""
+    record = find_rule(clock.connection, clock.add(metric, threshold, **changes))
+    assert record is not None
+    found = backtest(Reader(clock.connection), record.stored, NOON + timedelta(hours=1), days=1)
+    return [
+        (one.group_value, f"{one.fired_at:%H:%M}", f"{one.resolved_at or NOON:%H:%M}")
+        for one in found.alerts
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "changes", "expected"),
+    [
+        ("cost", {}, [("", "12:02", "12:04"), ("", "12:05", "12:06")]),
+        ("cost", {"window_seconds": 300}, [("", "12:02", "12:10")]),
+        ("cost", {"for_seconds": 60, "window_seconds": 120}, [("", "12:03", "12:08")]),
+        ("cost", {"window_seconds": 86400}, [("", "13:00", "12:00")]),
+        ("cost", {"window_seconds": 86400, "user_id": "bob"}, [("", "13:00", "12:00")]),
+        ("calls", {"threshold": 1, "compare_to": "day_before"}, []),
+        ("latency_p99", {"threshold": 8}, [("", "12:02", "12:04")]),
+        ("latency_p50", {"threshold": 8, "group_by": "user_id"}, [("bob", "12:02", "12:03")]),
+        ("cost", {"group_by": "user_id"}, [
+            ("ann", "12:02", "12:04"), ("bob", "12:02", "12:03"), ("ann", "12:05", "12:06"),
+        ]),
+        ("dead_letters", {"threshold": 0}, []),
+        ("budget_use", {"threshold": 1}, []),
+    ],
+)  # fmt: skip
+def test_a_backtest_says_when_a_rule_would_have_fired(
+    clock: Clock, metric: str, changes: dict[str, Any], expected: list[tuple[str, ...]]
+) -> None:
+    assert past(clock, metric, changes.pop("threshold", 10), **changes) == expected
+
+
+def test_the_past_of_the_lag_is_not_kept(clock: Clock) -> None:
+    with pytest.raises(BacktestError, match="is not kept"):
+        past(clock, "stream_lag_seconds", 1)
+
+
+def test_a_trial_says_what_would_be_told_and_stores_nothing(clock: Clock) -> None:
+    record = find_rule(
+        clock.connection, clock.add("cost", 10, group_by="user_id", message="{group}: {value}")
+    )
+    assert record is not None
+    found = try_rule(Reader(clock.connection), record.stored, NOON + 2 * MINUTE + 6 * MINUTE / 60)
+    assert found is not None
+    assert [one.message for one in found.groups] == ["ann: 12.00 USD", "bob: 12.00 USD"]
+    assert clock.states() == []
+
+
+def test_the_check_of_a_severity_fails_and_names_what_fires(clock: Clock) -> None:
+    clock.add("cost", 10, severity="critical")
+    clock.add("calls", 10, severity="info", name="many")
+    *by_severity, evaluated = outcomes(clock.at(2), NOON + 2 * MINUTE)
+    found = {one.outcome.rule.name: one.outcome for one in by_severity}
+    assert {name: one.is_passed for name, one in found.items()} == {
+        "no_info_alert_fires": False, "no_warning_alert_fires": True,
+        "no_error_alert_fires": True, "no_critical_alert_fires": False,
+    }  # fmt: skip
+    words = found["no_critical_alert_fires"].rule.description
+    assert words == "Fires: cost 24.00 USD, above 10.00 USD."
+    assert evaluated.outcome.is_passed
+    (late,) = [outcomes(clock.at(3), NOON + timedelta(hours=1))[-1].outcome]
+    assert late.failed_count == 2
