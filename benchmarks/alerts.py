@@ -54,7 +54,9 @@ def rules() -> Iterator[AlertRule]:
     """As many as are asked for: each thing that is watched over each window, and then again."""
     kinds = islice(cycle(product(WINDOWS, WATCHED)), RULES)
     for number, (seconds, watched) in enumerate(kinds):
-        threshold = Decimal(str(watched["threshold"])) + Decimal(number) / 1000
+        # As people set them: what a month may cost is more than what an hour may.
+        hours = max(seconds // 3_600, 1) if watched["metric"] in ("cost", "tokens") else 1
+        threshold = Decimal(str(watched["threshold"])) * hours + Decimal(number) / 10_000
         fields = {**watched, "name": f"rule {number}", "threshold": threshold}
         yield AlertRule(**fields, window_seconds=seconds)
 

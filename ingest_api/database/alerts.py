@@ -105,8 +105,8 @@ def lately_resolved(connection: psycopg.Connection, since: datetime) -> dict[Key
     return {Key(rule_id, group): resolved_at for rule_id, group, resolved_at in rows}
 
 
-def save_alert(connection: psycopg.Connection, episode: Episode) -> None:
-    """Write an alert as it is now; leaves alone who has acknowledged it."""
+def save_alerts(connection: psycopg.Connection, episodes: Iterable[Episode]) -> None:
+    """Write alerts as they are now; leaves alone who has acknowledged them."""
     changed = [name for name in COLUMNS if name not in ("alert_event_id", *ACKNOWLEDGEMENT)]
     query = SAVE.format(
         columns=_names(COLUMNS),
@@ -114,8 +114,8 @@ def save_alert(connection: psycopg.Connection, episode: Episode) -> None:
         changed=_names(changed),
         excluded=sql.SQL(", ").join(sql.Identifier("excluded", name) for name in changed),
     )
-    values = {name: getattr(episode, name) for name in COLUMNS}
-    connection.execute(query, values | {name: Jsonb(values[name]) for name in JSON_COLUMNS})
+    with connection.cursor() as cursor:
+        cursor.executemany(query, map(_values, episodes))
 
 
 def drop_alert(connection: psycopg.Connection, episode: Episode) -> None:
@@ -165,6 +165,11 @@ def acknowledge(
         return "acknowledged"
     row = connection.execute(EXISTS, values).fetchone()
     return "already_over" if row and row[0] else "not_found"
+
+
+def _values(episode: Episode) -> dict[str, Any]:
+    values = {name: getattr(episode, name) for name in COLUMNS}
+    return values | {name: Jsonb(values[name]) for name in JSON_COLUMNS}
 
 
 def _names(names: Iterable[str]) -> sql.Composed:

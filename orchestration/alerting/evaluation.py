@@ -30,7 +30,7 @@ from ingest_api.database.alerts import (
     lately_resolved,
     open_alerts,
     read_results,
-    save_alert,
+    save_alerts,
     save_results,
     try_lock,
 )
@@ -95,6 +95,9 @@ class _Round:
         self.told_count = 0
         self.problems: dict[UUID, str] = {}
         self.queries: dict[tuple[UUID, datetime], str] = {}
+        self.channels: dict[UUID, list[UUID]] = {}
+        # Written rule by rule, in one go.
+        self.unsaved: list[Episode] = []
         cool_down = max((one.rule.cool_down_seconds for one in self.records.values()), default=0)
         self.resolved = lately_resolved(connection, now - timedelta(seconds=cool_down))
 
@@ -161,9 +164,12 @@ class _Round:
                     self.follow(record, Key(rule_id, group), ends, judged)
                 if before is not None:
                     self.reconsider(record, before, judged)
+                save_alerts(self.connection, self.unsaved)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             self.problems[rule_id] = type(error).__name__
             return None
+        finally:
+            self.unsaved.clear()
         return summarise(record.rule, rule_id, ends[-1], self.now, judged[rule_id, ends[-1]])
 
     def groups_to_follow(self, rule_id: UUID, ends: list[datetime], judged: Judged) -> list[str]:
@@ -193,7 +199,7 @@ class _Round:
                 continue
             episode = episode or begin(record.stored, key.group_value, found, end, self.now)
             seen = see(episode, rule, found, end, self.now)
-            episode = take(seen, after, found, channels_of(self.connection, key.rule_id))
+            episode = take(seen, after, found, self.channels_of(key.rule_id))
             if after.change == "firing":
                 episode = replace(episode, query=self.query_of(record, end))
             if after.change == "resolved":
@@ -209,12 +215,12 @@ class _Round:
         if episode is None:
             self.open.pop(key, None)
             return
-        save_alert(self.connection, episode)
+        self.unsaved.append(episode)
         self.open[key] = episode
 
     def finish(self, episode: Episode) -> None:
         """Store an alert that is over, and tell those who were told of it."""
-        save_alert(self.connection, episode)
+        save_alerts(self.connection, [episode])
         if episode.told_at is not None:
             self.tell("alert_resolved", episode)
 
@@ -231,10 +237,15 @@ class _Round:
                 continue
             after = remind(record.rule, episode.alert, self.now, is_silent=silent)
             if after.message:
-                channel_ids = channels_of(self.connection, key.rule_id)
-                reminded = take(episode, after, UNREADABLE, channel_ids)
+                reminded = take(episode, after, UNREADABLE, self.channels_of(key.rule_id))
                 self.tell(after.message, reminded)
-                self.keep(key, reminded)
+                self.open[key] = reminded
+                save_alerts(self.connection, [reminded])
+
+    def channels_of(self, rule_id: UUID) -> list[UUID]:
+        if rule_id not in self.channels:
+            self.channels[rule_id] = channels_of(self.connection, rule_id)
+        return self.channels[rule_id]
 
     def query_of(self, record: RuleRecord, end: datetime) -> str:
         at = (record.stored.rule_id, end)
@@ -268,7 +279,7 @@ class _Round:
             elif found.is_met and not rule.for_seconds:
                 missed = begin(record.stored, group, found, end, self.now)
                 missed = replace(missed, state="missed", query=self.query_of(record, end))
-                save_alert(self.connection, note(missed, self.now, text))
+                save_alerts(self.connection, [note(missed, self.now, text)])
 
 
 def judgement_of(rule: AlertRule, judged: Mapping[str, Judgement], group: str) -> Judgement:
