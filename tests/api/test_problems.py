@@ -17,6 +17,7 @@ import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from deploy.local.environment import ROOT
+from ingest_api.analytics.sources import TABLES as MARTS
 from ingest_api.errors import PROBLEMS
 from ingest_api.seed import seed
 from tests.api.document import (
@@ -222,7 +223,8 @@ def ask_too_much(walk: Walk, database_url: str) -> None:
             walk.send(operation, params={"from": "2001-01-01"})
             walk.send(operation, headers={"if-none-match": "*"})
             with psycopg.connect(database_url) as connection:
-                connection.execute("lock table marts.fct_conversations in access exclusive mode")
+                marts = ", ".join(f"marts.{name}" for name in MARTS)
+                connection.execute(f"lock table {marts} in access exclusive mode")
                 walk.send(operation)
 
 
