@@ -60,7 +60,10 @@ def platform(
     tmp_path_factory: pytest.TempPathFactory, operators: WebhookServer
 ) -> Iterator[RunningPlatform]:
     """The whole platform with a month of demo traffic, started once for all tests that need it."""
-    settings = {"LLMSCOPE_ALERT_WEBHOOK_URL": operators.url}
+    settings = {
+        "LLMSCOPE_ALERT_WEBHOOK_URL": operators.url,
+        "LLMSCOPE_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+    }
     with run_platform(tmp_path_factory.mktemp("platform"), extra=settings) as running:
         running.run_command(sys.executable, "-m", "deploy.demo", "send", "--no-live")
         yield running

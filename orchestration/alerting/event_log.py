@@ -5,6 +5,7 @@ from typing import Final
 
 import dagster as dg
 
+from ingest_api.alerts.messages import CHECKS
 from orchestration.alerting.messages import Evaluation, RunFailure
 
 MAX_EVENTS_PER_TICK: Final = 500
@@ -12,12 +13,16 @@ COUNT_TYPES: Final = (dg.IntMetadataValue, dg.FloatMetadataValue)
 
 
 def read_evaluations(instance: dg.DagsterInstance, after_id: int) -> list[Evaluation]:
-    """Evaluations of checks behind `after_id`, oldest first."""
+    """Evaluations of checks behind `after_id`, oldest first.
+
+    Without those that stand for alert rules: rules tell channels of their own.
+    """
     behind = dg.EventRecordsFilter(
         dg.DagsterEventType.ASSET_CHECK_EVALUATION, after_cursor=after_id
     )
     records = instance.get_event_records(behind, limit=MAX_EVENTS_PER_TICK, ascending=True)
-    return [_evaluation(record) for record in records]
+    found = [_evaluation(record) for record in records]
+    return [one for one in found if one.check not in CHECKS.values()]
 
 
 def newest_evaluation_id(instance: dg.DagsterInstance) -> int:
