@@ -1,5 +1,6 @@
 """Evaluations on marts that dbt has built, minute by minute, with the outbox that they fill."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from benchmarks.alerts import MAX_SECONDS, RULES, rules
 from dbt_project.golden.ledger import (
     PROJECT_ID,
     TENANT_ID,
@@ -399,3 +401,15 @@ def test_the_check_of_a_severity_fails_and_names_what_fires(clock: Clock) -> Non
     assert evaluated.outcome.is_passed
     (late,) = [outcomes(clock.at(3), NOON + timedelta(hours=1))[-1].outcome]
     assert late.failed_count == 2
+
+
+def test_five_hundred_rules_are_read_in_few_statements(clock: Clock) -> None:
+    clock.connection.execute("update app.projects set rollup_tags = '{team,feature,customer_tier}'")
+    for rule in rules():
+        add_rule(clock.connection, TENANT_ID, PROJECT_ID, rule)
+    clock.at(1)
+    started = time.perf_counter()
+    found = clock.at(2)
+    seconds = time.perf_counter() - started
+    assert len(found.results) == RULES
+    assert seconds < MAX_SECONDS, f"{seconds:.2f} s"
