@@ -6,6 +6,7 @@ SHELL := /bin/sh
 	bench-anomaly bench-query bench-sdk bench-checks test-sdk-versions test-sdk-transport
 	bench-anomaly bench-query bench-sdk test-sdk-versions test-sdk-transport
 	bench-query bench-alerts bench-sdk test-sdk-transport
+	bench-anomaly bench-query bench-alerts bench-sdk test-sdk-versions test-sdk-transport
 
 # The system's Python that makes .venv: 3.11, 3.12 or 3.13.
 PYTHON ?= python3
