@@ -356,7 +356,7 @@ def past(clock: Clock, metric: str, threshold: object, **changes: Any) -> list[t
         ("cost", {"window_seconds": 86400}, [("", "13:00", "12:00")]),
         ("cost", {"window_seconds": 86400, "user_id": "bob"}, [("", "13:00", "12:00")]),
         ("calls", {"threshold": 1, "compare_to": "day_before"}, []),
-        ("latency_p99", {"threshold": 8}, [("", "12:02", "12:04")]),
+        ("latency_p99", {"threshold": 8}, [("", "12:02", "12:03")]),
         ("latency_p50", {"threshold": 8, "group_by": "user_id"}, [("bob", "12:02", "12:03")]),
         ("cost", {"group_by": "user_id"}, [
             ("ann", "12:02", "12:04"), ("bob", "12:02", "12:03"), ("ann", "12:05", "12:06"),
