@@ -4,7 +4,6 @@ SHELL := /bin/sh
 .PHONY: help setup setup-dev up down reset status logs psql test lint docs dbt-docs lock demo demo-remove \
 	bench-idle bench-ingest kill-test bench-otlp bench-live check-exporters bench-cost bench-marts \
 	bench-anomaly bench-query bench-alerts bench-sdk bench-checks test-sdk-versions test-sdk-transport
-	bench-anomaly bench-query bench-alerts bench-sdk test-sdk-versions test-sdk-transport
 
 # The system's Python that makes .venv: 3.11, 3.12 or 3.13.
 PYTHON ?= python3
