@@ -14,6 +14,7 @@ from llmscope._instrumentation.covering import Coverage, is_installed
 from llmscope._instrumentation.google import GOOGLE
 from llmscope._instrumentation.huggingface import HUGGING_FACE
 from llmscope._instrumentation.library import Library
+from llmscope._instrumentation.litellm import LITELLM
 from llmscope._instrumentation.mistral import MISTRAL
 from llmscope._instrumentation.stainless import ANTHROPIC, GROQ, OPENAI
 
@@ -29,6 +30,7 @@ LIBRARIES = {
     "boto3": BOTO3,
     "groq": GROQ,
     "ai21": AI21,
+    "litellm": LITELLM,
 }
 _coverage = Coverage()
 _changing = threading.Lock()

@@ -13,9 +13,11 @@ from typing import Any, Callable, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from llmscope import _state
+from llmscope._instrumentation.batches import BatchReading, reading_of
 from llmscope._instrumentation.covering import Methods
 from llmscope._instrumentation.guard import guarded
 from llmscope._instrumentation.library import Library
+from llmscope._instrumentation.litellm import is_calling
 from llmscope._instrumentation.observation import Observation, parsed
 from llmscope._instrumentation.streams import BodyObserver, StreamObserver, content_type_of
 from llmscope._instrumentation.watching import watch
@@ -114,11 +116,18 @@ class _Started(NamedTuple):
             _take(self, result)
 
 
-def _begin(source: _Source, client: Any, options: Any, kwargs: Any) -> _Started | None:
+def _begin(
+    source: _Source, client: Any, options: Any, kwargs: Any
+) -> _Started | BatchReading | None:
     """None where this is no call of a model, or nothing is recorded."""
     with guarded():
+        if _state.current() is None:
+            return None
         api = api_of(source.apis, str(options.url)) if str(options.method) == "post" else None
-        if api is None or _state.current() is None:
+        if api is None:
+            provider = provider_at(str(client.base_url), source.provider_name)
+            return reading_of(options, provider)
+        if is_calling():
             return None
         provider = provider_at(str(client.base_url), source.provider_name)
         body, is_stream = options.json_data, bool(kwargs.get("stream"))
