@@ -37,6 +37,8 @@ def dbt_environment(environment: Mapping[str, str]) -> dict[str, str]:
     parts = conninfo_to_dict(environment["DATABASE_URL"])
     spelled = {name: str(parts[key]) for key, name in names.items() if parts.get(key) is not None}
     quiet = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DBT_USE_COLORS": "false"}
+    # A step of a build runs a test once all that it reads is built, not when a part of it is.
+    quiet["DBT_INDIRECT_SELECTION"] = "buildable"
     return {**quiet, **environment, **spelled}
 
 
