@@ -106,6 +106,7 @@ TOKEN_ARITHMETIC: Final = (
         "(usage_semantics = 'cache_exclusive' or coalesce(input_audio_tokens, 0) "
         "+ coalesce(input_image_tokens, 0) <= input_tokens) "
         "and (output_audio_tokens <= output_tokens) is not false",
+        holds_back=True,
     ),
 )
 

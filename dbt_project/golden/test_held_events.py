@@ -25,6 +25,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "token_counts_lie_within_the_contract": {"input_tokens": 2_000_000_000},
     "durations_lie_within_the_contract": {"duration_seconds": float("nan")},
     "reasoning_tokens_lie_within_output_tokens": {"reasoning_output_tokens": 101},
+    "audio_and_image_tokens_lie_within_their_totals": {"output_audio_tokens": 101},
     "calls_end_after_they_start": {"ended_at": NOON - timedelta(seconds=1)},
     "calls_start_within_the_contract": {
         "started_at": NOON + timedelta(days=2),

@@ -19,7 +19,6 @@ from orchestration.checking.quality_checks import (
     ledger_quality,
     window_start,
 )
-from orchestration.checking.sensors import check_quality_job
 from orchestration.loading.assets import LLM_EVENTS
 from orchestration.resources import Warehouse
 from quality.conftest import CLEAN_EVENT, CREATE_MARTS
@@ -41,11 +40,11 @@ def execute(database_url: str, home: Path) -> dg.ExecuteInProcessResult:
     )
     definitions = dg.Definitions(
         asset_checks=[ledger_quality],
-        jobs=[check_quality_job],
+        jobs=[dg.define_asset_job("job", dg.AssetSelection.checks(ledger_quality))],
         resources={"warehouse": Warehouse(database_url=database_url), "data_docs": docs},
     )
     with dg.DagsterInstance.ephemeral() as instance:
-        return definitions.resolve_job_def("check_quality_job").execute_in_process(
+        return definitions.resolve_job_def("job").execute_in_process(
             instance=instance, raise_on_error=False
         )
 
