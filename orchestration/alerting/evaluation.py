@@ -138,10 +138,11 @@ class _Round:
         due = {}
         for rule_id, record in self.records.items():
             result = before.get(rule_id)
-            ends = ends_to_judge(
-                record.rule.window, result.judged_until if result else None, newest
-            )
-            if ends:
+            # A rule is judged from its making on, however late the marts are built.
+            made_at = record.updated_at.replace(second=0, microsecond=0)
+            since = made_at if made_at < newest else None
+            judged_until = result.judged_until if result else since
+            if ends := ends_to_judge(record.rule.window, judged_until, newest):
                 due[rule_id] = ends
         again = {one: [before[one].judged_until] for one in due if one in before}
         wanted = {one: [*again.get(one, []), *ends] for one, ends in due.items()}
