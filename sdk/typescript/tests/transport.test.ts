@@ -87,6 +87,25 @@ for (const spoolDirectory of ["off", undefined]) {
   });
 }
 
+test("20,000 events arrive once through refusals, cuts and restarts of the server", async (t) => {
+  const { door, make } = await setUp(t);
+  const client = make({ maxQueueSize: 20_000 });
+  const kinds: Behaviour[] = [503, 202, 429, 202, "cut", 202, "half", 202];
+  door.behaviours = Array(25).fill(kinds).flat() as Behaviour[];
+  for (let round = 0; round < 20; round += 1) {
+    for (let number = 0; number < 1000; number += 1) client.record(EVENT);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    if (round % 7 !== 3) continue;
+    await door.close();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await door.open();
+  }
+  door.behaviours = [];
+  await door.waitFor(20_000, 40);
+  assert.equal(await client.flush(10), true);
+  assert.deepEqual(client.losses.counts(), {});
+});
+
 test("an event that the server rejects is lost alone, and told of once", async (t) => {
   const { door, reports, make } = await setUp(t);
   door.rejects = (event) => {

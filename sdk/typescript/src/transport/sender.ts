@@ -117,7 +117,7 @@ export class Sender {
   /** Send what waits; in an outage, store it. */
   async #work(): Promise<void> {
     if (!this.#isAway() && (await this.#sendSpooled()) && (await this.#sendQueued())) return;
-    while (this.#canSpool() && this.#next()) {
+    while (this.#canSpool() && this.#next(MAX_BATCH_EVENTS)) {
       if (await this.#stored(this.#held)) this.#held = [];
     }
   }
@@ -203,9 +203,9 @@ export class Sender {
    *
    * They are held while they are under way, so that `rescue` finds them.
    */
-  #next(): boolean {
+  #next(count = this.options.flushAt): boolean {
     while (!this.#held.length && this.queue.length) {
-      this.#held = this.#lines(this.queue.take(this.options.flushAt));
+      this.#held = this.#lines(this.queue.take(count));
     }
     return this.#held.length > 0;
   }
