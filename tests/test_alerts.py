@@ -27,6 +27,7 @@ CHECK = """
     assetKey: {path: ["marts", "fct_usage_minutely"]}, checkName: "%s", limit: 5
 ) { status evaluation { success severity description } } }
 """
+BUILT = "select to_regclass('marts.fct_budget_use_daily') is not null"
 WAITING = """
 select count(*) from app.notifications
 where payload->>'kind' = 'alert_resolved' and delivered_at is null and given_up_at is null
@@ -121,6 +122,7 @@ def numbers(receivers: Receivers) -> list[int]:
 def test_spend_over_a_budget_is_told_once_everywhere_and_so_is_its_end(
     platform: RunningPlatform, receivers: Receivers
 ) -> None:
+    wait_until(lambda: platform.query(BUILT) == [(True,)], "the first build of the marts", 200)
     with platform.client() as client:
         set_up(client, receivers)
         sent_at = spend(client)
