@@ -71,15 +71,14 @@ class Reader:
 
     def complete_until(self, now: datetime) -> datetime | None:
         """Before what time of loading every call is in the marts; None: they are not built."""
-        with (
-            suppress(psycopg.errors.UndefinedTable),
-            self.connection.transaction(),
-            self.connection.cursor(row_factory=dict_row) as cursor,
-        ):
-            built = cursor.execute(BUILT).fetchone()
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            try:
+                with self.connection.transaction():
+                    built = cursor.execute(BUILT).fetchone()
+            except psycopg.errors.UndefinedTable:
+                return None
             missing = cursor.execute(MISSING, built, prepare=False).fetchone()
             return min(now, (missing and missing["least"]) or now)
-        return None
 
     def judge(
         self, rules: Iterable[StoredRule], ends: Mapping[UUID, Sequence[datetime]]
