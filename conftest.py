@@ -18,6 +18,20 @@ from tests.webhook import WebhookServer
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the whole platform share one and begin first, as they take longest; others go by
+    their file.
+    """
+    for item in items:
+        group = "platform" if _uses_platform(item) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not _uses_platform(item))
+
+
+def _uses_platform(item: pytest.Item) -> bool:
+    return "platform" in getattr(item, "fixturenames", ())
+
+
 @pytest.fixture(scope="session")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     """PostgreSQL and Redis alone."""
