@@ -70,7 +70,7 @@ BAD_EVENTS = [
     Bad("started_at", '"1970-01-01T00:00:00Z"'),
     Bad("started_at", '"2019-12-31T23:59:59.999999Z"'),
     Bad("started_at", '"9999-12-31T23:59:59Z"'),
-    Bad("started_at", f'"{(datetime.now(UTC) + timedelta(hours=25)).isoformat()}"'),
+    Bad("started_at", f'"{(datetime.now(UTC) + timedelta(days=2)).date()}T00:00:01Z"'),
     Bad("started_at", '"0001-01-01T00:00:00+23:59"'),
     Bad("ended_at", '"2026-01-01T00:00:00Z"'),
     Bad("ended_at", '"9999-12-31T23:59:59-23:59"'),
