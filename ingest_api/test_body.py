@@ -16,8 +16,8 @@ TEXT = b"[]" * 500
     [
         ("identity", TEXT),
         ("", TEXT),
-        ("gzip", gzip.compress(TEXT)),
-        ("gzip", gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:])),
+        ("gzip", gzip.compress(TEXT, mtime=0)),
+        ("gzip", gzip.compress(TEXT[:100], mtime=0) + gzip.compress(TEXT[100:], mtime=0)),
         ("zstd", zstandard.compress(TEXT)),
         ("zstd", zstandard.compress(TEXT[:100]) + zstandard.compress(TEXT[100:])),
     ],
