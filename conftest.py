@@ -18,18 +18,24 @@ from tests.webhook import WebhookServer
 _numbers = itertools.count(1)
 
 
+# What builds packages and fetches a browser into folders of the clone runs in one process, too.
+ALONE = (Path(__file__).parent / "tests" / "sdk", Path(__file__).parent / "tests" / "browser")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests of the whole platform share one and run in turn; the others go by their file."""
+    group = "platform" if _is_of_the_whole(item) else item.path.name
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the whole platform share one and begin first, as they take longest; others go by
-    their file.
-    """
-    for item in items:
-        group = "platform" if _uses_platform(item) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not _uses_platform(item))
+    """What takes longest begins first."""
+    items.sort(key=lambda item: not _is_of_the_whole(item))
 
 
-def _uses_platform(item: pytest.Item) -> bool:
-    return "platform" in getattr(item, "fixturenames", ())
+def _is_of_the_whole(item: pytest.Item) -> bool:
+    uses_platform = "platform" in getattr(item, "fixturenames", ())
+    return uses_platform or any(item.path.is_relative_to(folder) for folder in ALONE)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def test_the_asset_graph_is_complete_and_described(platform: RunningPlatform) ->
     ]
     assert lacking == []
     assert {node["groupName"] for node in nodes.values()} == {
-        "ingest", "raw", "pricing", "staging", "intermediate", "marts", "reports",
+        "ingest", "raw", "pricing", "staging", "intermediate", "marts", "reports", "alerting",
     }  # fmt: skip
 
 
