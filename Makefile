@@ -48,7 +48,7 @@ psql: ## Open the database
 	@$(LOCAL) psql
 
 test: lint ## Run every linter and every test
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+	@.venv/bin/python -m pytest --cov --cov-report=term:skip-covered
 
 lint: setup-dev ## Run every linter and the type checker
 	@.venv/bin/ruff check --quiet . && .venv/bin/ruff format --quiet --check .

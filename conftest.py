@@ -18,26 +18,6 @@ from tests.webhook import WebhookServer
 _numbers = itertools.count(1)
 
 
-# What builds packages and fetches a browser into folders of the clone runs in one process, too.
-ALONE = (Path(__file__).parent / "tests" / "sdk", Path(__file__).parent / "tests" / "browser")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests of the whole platform share one and run in turn; the others go by their file."""
-    group = "platform" if _is_of_the_whole(item) else item.path.name
-    item.add_marker(pytest.mark.xdist_group(group))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first."""
-    items.sort(key=lambda item: not _is_of_the_whole(item))
-
-
-def _is_of_the_whole(item: pytest.Item) -> bool:
-    uses_platform = "platform" in getattr(item, "fixturenames", ())
-    return uses_platform or any(item.path.is_relative_to(folder) for folder in ALONE)
-
-
 @pytest.fixture(scope="session")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     """PostgreSQL and Redis alone."""
