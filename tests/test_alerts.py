@@ -63,7 +63,8 @@ def set_up(client: httpx.Client, receivers: Receivers) -> None:
     send(client, "POST", "/api/v1/budgets", budget)
     rules = [
         {
-            "name": "probe spends", "metric": "cost", "threshold": "2.5", "window_seconds": 60,
+            # Of two minutes: behind a slow build a shorter one begins and ends in one evaluation.
+            "name": "probe spends", "metric": "cost", "threshold": "2.5", "window_seconds": 120,
             "service_name": SERVICE, "severity": "critical",
             "message": "{value} of {threshold} by {calls} calls",
             "channels": ["probe-slack", "probe-mail", "probe-webhook"],
@@ -118,7 +119,7 @@ def numbers(receivers: Receivers) -> list[int]:
     return [*(len(posted(receivers, kind)) for kind in ("slack", "webhook")), len(mails(receivers))]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_spend_over_a_budget_is_told_once_everywhere_and_so_is_its_end(
     platform: RunningPlatform, receivers: Receivers
 ) -> None:
@@ -146,7 +147,7 @@ def test_spend_over_a_budget_is_told_once_everywhere_and_so_is_its_end(
     assert check(platform, "no_warning_alert_fires").get("success") is True
 
     receivers.answer(503)
-    wait_until(lambda: platform.query(WAITING)[0][0] >= 2, "the end, committed", TOLD_SECONDS)
+    wait_until(lambda: platform.query(WAITING)[0][0] >= 2, "the end, committed", 300)
     platform.kill("code_server")
     receivers.answer(204)
     wait_until(lambda: numbers(receivers) == [2, 2, 2], "one end each", TOLD_SECONDS)
