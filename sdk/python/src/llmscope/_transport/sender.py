@@ -66,11 +66,12 @@ class Sender:
     def run(self) -> None:
         """Work until the queue is closed, then finish within the shutdown's time."""
         while not self._queue.is_closed:
-            self._is_working = True
-            self._guarded(self.work)
-            self._note_rest()
+            # First of all: the first event starts this thread, and would go alone.
+            self._queue.wait(self._wake_at(), not self._is_away() or self._can_spool())
             if not self._queue.is_closed:
-                self._queue.wait(self._wake_at(), not self._is_away() or self._can_spool())
+                self._is_working = True
+                self._guarded(self.work)
+                self._note_rest()
         self._is_working = True
         self._guarded(self._finish)
         self._note_rest()
