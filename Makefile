@@ -1,8 +1,8 @@
 # Everything a newcomer and CI need. `make` alone lists it.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down reset status logs psql test lint docs dbt-docs lock demo demo-remove \
-	bench-idle bench-ingest kill-test bench-otlp bench-live check-exporters bench-cost bench-marts \
+.PHONY: help setup setup-dev up down reset status logs psql test test-parts test-platform coverage lint docs \
+	dbt-docs lock demo demo-remove bench-idle bench-ingest kill-test bench-otlp bench-live check-exporters bench-cost bench-marts \
 	bench-anomaly bench-query bench-alerts bench-sdk bench-checks test-sdk-versions test-sdk-transport
 
 # The system's Python that makes .venv: 3.11, 3.12 or 3.13.
@@ -48,6 +48,20 @@ psql: ## Open the database
 	@$(LOCAL) psql
 
 test: lint ## Run every linter and every test
+	@echo "Tests run in two halves, which print what they found when they end: 15 minutes."
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-parts test-platform
+
+# Each half has its own PostgreSQL, Redis and platform. Only one of them may build npm packages,
+# fetch a browser or start the whole platform: these write into folders of the clone.
+PLATFORM_TESTS := $(sort $(wildcard tests/test_*.py)) tests/sdk tests/browser
+
+test-parts: setup-dev
+	@.venv/bin/python -m pytest $(PLATFORM_TESTS:%=--ignore=%)
+
+test-platform: setup-dev
+	@.venv/bin/python -m pytest $(PLATFORM_TESTS)
+
+coverage: setup-dev ## Run every test and show which lines none of them has run, 35 minutes
 	@.venv/bin/python -m pytest --cov --cov-report=term:skip-covered
 
 lint: setup-dev ## Run every linter and the type checker

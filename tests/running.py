@@ -38,7 +38,8 @@ def wait_until(
 
 def free_port_base() -> int:
     """The first of as many consecutive free loopback ports as a platform needs."""
-    for base in range(21000 + os.getpid() % 1000 * 10, 65000, 10):
+    # Far from those of a process that was started a moment before or after.
+    for base in range(21000 + os.getpid() * 37 % 1000 * 10, 65000, 10):
         if all(_is_free(base + offset) for offset in PORT_OFFSETS.values()):
             return base
     raise AssertionError("no free ports")

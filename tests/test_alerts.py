@@ -63,8 +63,9 @@ def set_up(client: httpx.Client, receivers: Receivers) -> None:
     send(client, "POST", "/api/v1/budgets", budget)
     rules = [
         {
-            # Of two minutes: behind a slow build a shorter one begins and ends in one evaluation.
-            "name": "probe spends", "metric": "cost", "threshold": "2.5", "window_seconds": 120,
+            # As long as the promise: one that a build comes too late for begins and ends in a
+            # single evaluation, which tells both at once.
+            "name": "probe spends", "metric": "cost", "threshold": "2.5", "window_seconds": 180,
             "service_name": SERVICE, "severity": "critical",
             "message": "{value} of {threshold} by {calls} calls",
             "channels": ["probe-slack", "probe-mail", "probe-webhook"],
@@ -119,7 +120,6 @@ def numbers(receivers: Receivers) -> list[int]:
     return [*(len(posted(receivers, kind)) for kind in ("slack", "webhook")), len(mails(receivers))]
 
 
-@pytest.mark.xfail(run=False, reason="two of three runs saw no single message: not yet explained")
 @pytest.mark.timeout(900)
 def test_spend_over_a_budget_is_told_once_everywhere_and_so_is_its_end(
     platform: RunningPlatform, receivers: Receivers
