@@ -63,13 +63,13 @@ def rules() -> Iterator[AlertRule]:
 
 def add_rules(connection: psycopg.Connection) -> datetime:
     """The rules of the projects, in turn; gives the end of the history."""
-    owners: Sequence[tuple[UUID, UUID, datetime]] = connection.execute(
-        "select tenant_id, project_id, created_at from app.projects where name = any(%s)",
-        [list(PROJECTS)],
+    owners: Sequence[tuple[UUID, UUID]] = connection.execute(
+        "select tenant_id, project_id from app.projects where name = any(%s)", [list(PROJECTS)]
     ).fetchall()
-    for (tenant_id, project_id, _), rule in zip(cycle(owners), rules(), strict=False):
+    for (tenant_id, project_id), rule in zip(cycle(owners), rules(), strict=False):
         add_rule(connection, tenant_id, project_id, rule)
-    return min(created_at for *_, created_at in owners)
+    ((ended_at,),) = connection.execute("select ended_at from benchmark.history_ends").fetchall()
+    return ended_at
 
 
 def measure(services: RunningPlatform, rounds: int) -> list[float]:

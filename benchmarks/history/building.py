@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +24,13 @@ HOME: Final = ROOT / ".llmscope" / "history"
 # Five days. A build of a million calls sorts and groups within a few hundred megabytes.
 BLOCK_CALLS: Final = 1_000_000
 BUILD_SECONDS: Final = 3_600
-# The history ends with a whole hour, so that the hours of a block of whole days are its own.
-CREATE_BLOCKS: Final = """
+# The history ends with a whole hour, so that the hours of a block of whole days are its own, and
+# some days ago: each length of `make bench-marts` puts its new calls on a day of their own.
+FREE_DAYS: Final = 4
+CREATE_BLOCKS: Final = f"""
 create schema if not exists benchmark;
-create table if not exists benchmark.history_ends as select date_trunc('hour', now()) as ended_at;
+create table if not exists benchmark.history_ends as
+    select date_trunc('hour', now()) - interval '{FREE_DAYS} days' as ended_at;
 create table if not exists benchmark.history_blocks (
     first_call bigint primary key, last_call bigint not null
 )
@@ -68,6 +72,21 @@ def inserted_calls(services: RunningPlatform) -> int:
     """Calls of the history."""
     query = "select coalesce(max(last_call), 0)::bigint from benchmark.history_blocks"
     return int(services.query(query)[0][0])
+
+
+def first_free_day(services: RunningPlatform) -> datetime:
+    """The UTC day after the newest call.
+
+    Raises:
+        LookupError: it is not over yet.
+    """
+    query = (
+        "select date_trunc('day', max(started_at), 'UTC') + interval '1 day' from raw.llm_events"
+    )
+    day: datetime = services.query(query)[0][0].astimezone(UTC)
+    if day + timedelta(days=1) > datetime.now(UTC):
+        raise LookupError(f"no day is free in {services.home}: wait, or delete it to build it anew")
+    return day
 
 
 def _insert(services: RunningPlatform, first: int, last: int, *, is_copied: bool) -> None:

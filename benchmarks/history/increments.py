@@ -54,9 +54,14 @@ class Increment:
         return NEW_CALLS / self.load.seconds
 
 
-def measure_increment(services: RunningPlatform) -> Increment:
-    """Load 60,000 calls of the last minute, then build and test the marts."""
-    fill_stream(services)
+def measure_increment(services: RunningPlatform, begin: datetime | None = None) -> Increment:
+    """Load 60,000 calls, then build and test the marts.
+
+    Args:
+        services: With a history.
+        begin: When the first of the calls started, all within a minute; else the last minute.
+    """
+    fill_stream(services, begin or datetime.now(UTC) - timedelta(seconds=NEW_CALLS_SECONDS))
     with loader_process(services.environment) as loader:
         assert loader.stdin is not None  # noqa: S101 - it is a pipe
         load = spent(services, lambda: _load(services, loader))
@@ -71,12 +76,12 @@ def spent(services: RunningPlatform, work: Callable[[], None]) -> Spent:
     return Spent(time.perf_counter() - started, _cpu_seconds(services) - cpu_before)
 
 
-def fill_stream(services: RunningPlatform) -> None:
+def fill_stream(services: RunningPlatform, begin: datetime) -> None:
     """New calls of the largest project in a stream that was empty."""
     ((tenant_id, project_id),) = services.query(
         "select tenant_id, project_id from app.projects where name = %s", PROJECTS[0]
     )
-    asyncio.run(_fill(services.redis_url, Source(tenant_id, project_id, None)))
+    asyncio.run(_fill(services.redis_url, Source(tenant_id, project_id, None), begin))
 
 
 def read_model_seconds(home: Path) -> dict[str, float]:
@@ -85,8 +90,7 @@ def read_model_seconds(home: Path) -> dict[str, float]:
     return {one["unique_id"].split(".")[2]: one["execution_time"] for one in results}
 
 
-async def _fill(redis_url: str, source: Source) -> None:
-    begin = datetime.now(UTC) - timedelta(seconds=NEW_CALLS_SECONDS)
+async def _fill(redis_url: str, source: Source, begin: datetime) -> None:
     traffic = Traffic(
         int(time.time()), read_call_sizes(corpus()), begin, NEW_CALLS // NEW_CALLS_SECONDS
     )

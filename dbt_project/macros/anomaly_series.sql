@@ -23,13 +23,13 @@
 
 {#-
   From which hour on a project is judged anew: the oldest that has changed, because all later ones
-  were judged by it, and the one that was under way at the last build. Twenty weeks back at most.
+  were judged by it, and the one that was under way at the last build. Eight weeks back at most.
 -#}
 {% macro starts_of_judging(judged_until) %}
     select
         project_id,
         greatest(
-            min(hour_start_at), '{{ judged_until }}'::timestamptz - interval '140 days'
+            min(hour_start_at), '{{ judged_until }}'::timestamptz - interval '56 days'
         ) as start_at
     from (
         select
