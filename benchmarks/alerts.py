@@ -29,6 +29,7 @@ ROUNDS: Final = 5
 MAX_SECONDS: Final = 5.0
 LINKS: Final = Links("http://127.0.0.1:8400", "http://127.0.0.1:8401")
 WINDOWS: Final = (60, 300, 3_600, 86_400, 7 * 86_400, 31 * 86_400)
+ENDED_AT: Final = "select ended_at from benchmark.history_ends"
 # What people watch, with some that read the dearest roll-ups: users, tags, months of percentiles.
 WATCHED: Final[tuple[dict[str, Any], ...]] = (
     {"metric": "cost", "threshold": 50},
@@ -68,8 +69,8 @@ def add_rules(connection: psycopg.Connection) -> datetime:
     ).fetchall()
     for (tenant_id, project_id), rule in zip(cycle(owners), rules(), strict=False):
         add_rule(connection, tenant_id, project_id, rule)
-    ((ended_at,),) = connection.execute("select ended_at from benchmark.history_ends").fetchall()
-    return ended_at
+    ends: Sequence[tuple[datetime]] = connection.execute(ENDED_AT).fetchall()
+    return ends[0][0]
 
 
 def measure(services: RunningPlatform, rounds: int) -> list[float]:
