@@ -97,7 +97,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args(arguments)
     print("Everything runs on this machine: let nothing else run.")
-    with open_history(options.home) as services:
+    with open_history(options.home, options.calls) as services:
         for built in extend(services, options.calls):
             print(f"  {built:,} calls are built", flush=True)
         first, *later = measure(services, options.rounds)

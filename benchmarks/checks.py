@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> int:
         judge_all()
         return 0
     print("Everything runs on this machine: let nothing else run.")
-    with open_history(options.home) as services:
+    with open_history(options.home, options.calls) as services:
         for built in extend(services, options.calls):
             print(f"  {built:,} calls are built", flush=True)
         with psycopg.connect(services.database_url, autocommit=True) as connection:

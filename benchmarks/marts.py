@@ -88,19 +88,19 @@ def main(arguments: list[str]) -> int:
     """Build, measure, print the table; 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.marts", description=__doc__)
     parser.add_argument("--calls", type=int, nargs="+", default=CALLS, help="of the histories")
-    parser.add_argument("--home", type=Path, default=HOME, help="where the history is and stays")
+    parser.add_argument("--home", type=Path, default=HOME, help="where the histories are and stay")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args(arguments)
     print("Everything runs on this machine: let nothing else run.")
     found: list[Figure] = []
     measured: dict[int, list[Increment]] = {}
-    with open_history(options.home) as services:
-        for call_count in sorted(options.calls):
+    for call_count in sorted(options.calls):
+        with open_history(options.home, call_count) as services:
             for built in extend(services, call_count):
                 print(f"  {built:,} calls are built", flush=True)
             measured[call_count] = measure(services, options.rounds)
-            found += figures(call_count, measured[call_count])
-            print_models(measured[call_count])
+        found += figures(call_count, measured[call_count])
+        print_models(measured[call_count])
     first, last = min(measured), max(measured)
     what = f"{last / 1e6:g} million against {first / 1e6:g} million"
     found += ratios(measured[first], measured[last], what)

@@ -189,10 +189,10 @@ def measure_new(services: RunningPlatform, key: str, now: datetime, view: View) 
         return served.ask(client, view)[0]
 
 
-def measure_cold(home: Path, key: str, now: datetime, view: View) -> float:
+def measure_cold(home: Path, call_count: int, key: str, now: datetime, view: View) -> float:
     """Milliseconds of the first question after everything was started."""
     drop_page_cache()
-    with open_history(home) as services:
+    with open_history(home, call_count) as services:
         return measure_new(services, key, now, view)
 
 
@@ -267,7 +267,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--cold-rounds", type=int, default=COLD_ROUNDS)
     parser.add_argument("--home", type=Path, default=HOME)
     options = parser.parse_args(arguments)
-    with open_history(options.home) as services:
+    with open_history(options.home, options.calls) as services:
         for built in extend(services, options.calls):
             print(f"{built:,} calls", flush=True)
         build_new_marts(services)
@@ -277,7 +277,10 @@ def main(arguments: list[str]) -> int:
         write_plans(PLANS, services.database_url, asked)
         count = services.query("select count(*) from marts.fct_llm_calls")[0][0]
     for view in DASHBOARD:
-        colds = [measure_cold(options.home, key, now, view) for _ in range(options.cold_rounds)]
+        colds = [
+            measure_cold(options.home, options.calls, key, now, view)
+            for _ in range(options.cold_rounds)
+        ]
         times[view.name]["cold"] = colds
     found = list(figures(times))
     print(f"\n{machine()}; {count:,} calls. p50/p95 in milliseconds.\n")

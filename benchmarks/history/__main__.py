@@ -14,11 +14,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--calls", type=int, default=20_000_000)
     parser.add_argument("--home", type=Path, default=HOME)
     options = parser.parse_args(arguments)
-    with open_history(options.home) as services:
+    with open_history(options.home, options.calls) as services:
         started = perf_counter()
         for count in extend(services, options.calls):
             print(f"{count:,} calls after {perf_counter() - started:,.0f} s", flush=True)
-        print(f"The history is in {options.home}.")
+        print(f"The history is in {services.home}.")
     return 0
 
 

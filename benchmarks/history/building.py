@@ -38,9 +38,9 @@ create table if not exists benchmark.history_blocks (
 
 
 @contextmanager
-def open_history(home: Path = HOME) -> Iterator[RunningPlatform]:
-    """PostgreSQL and Redis with the history that was built in `home`; empty at first."""
-    with run_platform(home, only=["postgres", "redis"]) as services:
+def open_history(home: Path, call_count: int) -> Iterator[RunningPlatform]:
+    """PostgreSQL and Redis with the history of that length in `home`; empty at first."""
+    with run_platform(home / str(call_count), only=["postgres", "redis"]) as services:
         with psycopg.connect(services.database_url, autocommit=True) as connection:
             connection.execute("create extension if not exists timescaledb")
         migrate(services.database_url)

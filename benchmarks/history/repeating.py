@@ -20,6 +20,7 @@ REPEATED: Final = (
     ("marts", "fct_usage_minutely", "usage_minute"),
     ("marts", "fct_usage_hourly", "usage_hour"),
     ("marts", "fct_model_usage_hourly", "usage_hour"),
+    ("marts", "fct_model_usage_quarter_hourly", "usage_quarter_hour"),
     ("marts", "fct_attributed_usage_hourly", "usage_hour"),
     ("marts", "fct_latency_minutely", "usage_minute"),
     ("marts", "fct_latency_hourly", "usage_hour"),

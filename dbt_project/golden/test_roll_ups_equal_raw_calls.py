@@ -40,6 +40,10 @@ LAYERS: dict[str, tuple[str, Callable[[datetime], datetime]]] = {
 }
 LAYERS["fct_attributed_usage_hourly"] = LAYERS["fct_usage_hourly"]
 LAYERS["fct_attributed_usage_daily"] = LAYERS["fct_usage_daily"]
+LAYERS["fct_model_usage_quarter_hourly"] = (
+    "usage_quarter_hour",
+    lambda at: at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0),
+)
 
 Call = dict[str, Any]
 
@@ -160,7 +164,7 @@ def assert_within_promise(found: float, seconds: list[float], quantile: float) -
 
 def assert_histograms_are_right(connection: psycopg.Connection[Any], calls: list[Call]) -> None:
     for table, (period, floor) in LAYERS.items():
-        if "attributed" in table:
+        if not table.startswith("fct_usage"):
             continue
         bins: dict[Any, Counter[int]] = defaultdict(Counter)
         for at, model, index, count in connection.execute(

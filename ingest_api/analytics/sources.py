@@ -2,7 +2,8 @@
 
 All usage tables hold the same facts and differ in their grain. Of those that know all dimensions
 of a question, whole days are read from the daily one, the hours at their edges from the hourly
-one and the minutes at theirs from the minutely one, or from the calls: each instant once.
+one, the quarters of an hour at theirs, where days of other zones begin, from one of those, and the
+minutes from the minutely one, or from the calls: each instant once.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -12,11 +13,12 @@ from typing import Final, Literal, NamedTuple
 
 from ingest_api.analytics.dimensions import Dimension
 
-Grain = Literal["day", "hour", "minute"]
+Grain = Literal["day", "hour", "quarter_hour", "minute"]
 Range = tuple[datetime, datetime]
 
 GRAINS: Final[dict[Grain, timedelta]] = {
-    "day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1),
+    "day": timedelta(days=1), "hour": timedelta(hours=1), "quarter_hour": timedelta(minutes=15),
+    "minute": timedelta(minutes=1),
 }  # fmt: skip
 
 MODEL: Final = frozenset({"provider_name", "model"})
@@ -54,6 +56,7 @@ CALLS: Final = Source("fct_llm_calls", "started_at", "minute", frozenset(), is_c
 USAGE: Final = (
     Source("fct_model_usage_daily", "usage_date", "day", MODEL),
     Source("fct_model_usage_hourly", "usage_hour", "hour", MODEL),
+    Source("fct_model_usage_quarter_hourly", "usage_quarter_hour", "quarter_hour", MODEL),
     Source("fct_user_usage_daily", "usage_date", "day", frozenset({"user_id"})),
     Source("fct_tag_usage_daily", "usage_date", "day", frozenset(), has_tags=True),
     Source("fct_usage_daily", "usage_date", "day", SHARED | {"error_type"}),

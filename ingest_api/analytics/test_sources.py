@@ -23,6 +23,11 @@ from ingest_api.errors import LimitExceededError
 
 NO_TAGS: frozenset[str] = frozenset()
 MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)
+MODEL_USAGE = [
+    "fct_model_usage_daily", "fct_model_usage_hourly", "fct_model_usage_quarter_hourly",
+    "fct_usage_minutely",
+]  # fmt: skip
+QUARTER = timedelta(minutes=15)
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
@@ -33,8 +38,8 @@ def chosen(*names: str, tags: frozenset[str] = NO_TAGS) -> list[str]:
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        ([], ["fct_model_usage_daily", "fct_model_usage_hourly", "fct_usage_minutely"]),
-        (["model"], ["fct_model_usage_daily", "fct_model_usage_hourly", "fct_usage_minutely"]),
+        ([], MODEL_USAGE),
+        (["model"], MODEL_USAGE),
         (["environment"], ["fct_usage_daily", "fct_usage_hourly", "fct_usage_minutely"]),
         (["error_type", "model"], ["fct_usage_daily", "fct_usage_hourly", "fct_usage_minutely"]),
         (["user_id"], ["fct_user_usage_daily", "fct_attributed_usage_hourly", "fct_llm_calls"]),
@@ -75,19 +80,20 @@ def test_whole_days_are_read_by_day_and_their_edges_by_hour_and_minute() -> None
     assert scans(MIDNIGHT - 90 * MINUTE, MIDNIGHT + DAY + 61 * MINUTE) == {
         "day": [("02 00:00", "03 00:00")],
         "hour": [("01 23:00", "02 00:00"), ("03 00:00", "03 01:00")],
-        "minute": [("01 22:30", "01 23:00"), ("03 01:00", "03 01:01")],
+        "quarter_hour": [("01 22:30", "01 23:00")],
+        "minute": [("03 01:00", "03 01:01")],
     }
     assert scans(MIDNIGHT + MINUTE, MIDNIGHT + 2 * MINUTE) == {"minute": [("02 00:01", "02 00:02")]}
 
 
-def test_in_a_zone_of_half_hours_only_the_hours_that_two_days_share_are_read_by_minute() -> None:
+def test_in_a_zone_of_half_hours_no_day_is_read_by_minute() -> None:
     zone = read_zone("Asia/Kolkata")
     asked = read_period(MIDNIGHT.date(), MIDNIGHT.date() + 3 * DAY, zone, MIDNIGHT)
     found = cover(boundaries(asked, "day"), choose(USAGE, [], NO_TAGS))
     lengths = {
         scan.source.grain: sum((b - a for a, b in scan.ranges), timedelta()) for scan in found
     }
-    assert lengths == {"hour": 3 * 23 * HOUR, "minute": 3 * HOUR}
+    assert lengths == {"hour": 3 * 23 * HOUR, "quarter_hour": 3 * HOUR}
 
 
 def test_every_minute_of_every_bucket_is_read_once_from_rows_that_lie_within_it() -> None:
@@ -111,7 +117,14 @@ def test_a_period_to_which_no_call_is_later_ends_with_its_whole_last_day() -> No
         "day": [(MIDNIGHT, MIDNIGHT + 2 * DAY)]
     }
     assert ranges(cover([end - 90 * MINUTE, end - HOUR, end], by_day, is_newest=True)) == {
-        "minute": [(end - 90 * MINUTE, MIDNIGHT + DAY + HOUR)],
+        "minute": [
+            (end - 90 * MINUTE, MIDNIGHT + DAY - QUARTER),
+            (MIDNIGHT + DAY, MIDNIGHT + DAY + QUARTER),
+        ],
+        "quarter_hour": [
+            (MIDNIGHT + DAY - QUARTER, MIDNIGHT + DAY),
+            (MIDNIGHT + DAY + QUARTER, MIDNIGHT + DAY + HOUR),
+        ],
         "hour": [(MIDNIGHT + DAY + HOUR, MIDNIGHT + 2 * DAY)],
     }
     only_calls = choose(USAGE, [Dimension("tag:x")], NO_TAGS)
@@ -144,6 +157,6 @@ def test_every_statement_is_bound_to_the_project_in_every_branch() -> None:
     )
     statement = state(question)
     text = statement.query.as_string(None)
-    assert text.count("from marts.") + text.count('from "marts".') == len(statement.scans) == 6
-    assert text.count("project_id = %(project_id)s") == 6
+    assert text.count("from marts.") + text.count('from "marts".') == len(statement.scans) == 7
+    assert text.count("project_id = %(project_id)s") == 7
     assert statement.parameters["project_id"] == UUID(int=7)

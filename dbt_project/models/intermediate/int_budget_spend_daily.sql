@@ -12,6 +12,10 @@ budgets as (
     select * from {{ source('app', 'budgets') }}
 ),
 
+projects as (
+    select * from {{ source('app', 'projects') }}
+),
+
 touched_days as (
     select distinct usage_date
     from {{ ref('fct_attributed_usage_daily') }}
@@ -19,7 +23,7 @@ touched_days as (
 ),
 
 days as (
-    select distinct usage_date from {{ ref('fct_attributed_usage_daily') }}
+    select distinct usage_date from {{ ref('fct_model_usage_daily') }}
 ),
 
 new_budgets as (
@@ -44,6 +48,24 @@ wanted_days as (
     cross join days
 ),
 
+-- Looked up by project and day, and once for all budgets: a join would read all days.
+days_of_projects as (
+    select distinct
+        projects.project_id,
+        wanted_days.usage_date as period_start
+    from wanted_days
+    inner join budgets on wanted_days.budget_id = budgets.budget_id
+    inner join projects
+        on budgets.tenant_id = projects.tenant_id
+        and (budgets.project_id is null or budgets.project_id = projects.project_id)
+),
+
+usage as (
+    {{ rows_of_touched(
+        ref('fct_attributed_usage_daily'), 'day', 'usage_date', touched='days_of_projects'
+    ) }}
+),
+
 final as (
     select
         budgets.budget_id,
@@ -56,7 +78,7 @@ final as (
         now() as refreshed_at
     from wanted_days
     inner join budgets on wanted_days.budget_id = budgets.budget_id
-    left join {{ ref('fct_attributed_usage_daily') }} as usage
+    left join usage
         on wanted_days.usage_date = usage.usage_date
         and budgets.tenant_id = usage.tenant_id
         and (budgets.project_id is null or budgets.project_id = usage.project_id)

@@ -1,4 +1,4 @@
-{{ config(**roll_up_config('usage_date', [{'columns': ['project_id', 'user_id']}])) }}
+{{ config(**roll_up_config('usage_date', [{'columns': ['project_id', 'user_id', 'usage_date']}])) }}
 
 with
 

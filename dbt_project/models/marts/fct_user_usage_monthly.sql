@@ -13,32 +13,26 @@ touched as (
     select distinct
         project_id,
         user_id,
-        date_trunc('month', usage_date::timestamp)::date as usage_month
-    from {{ ref('fct_attributed_usage_daily') }}
+        date_trunc('month', usage_date::timestamp)::date as period_start
+    from {{ ref('fct_user_usage_daily') }}
     where user_id is not null and refreshed_at > '{{ newest('refreshed_at') }}'
 ),
 
 days as (
-    select
-        days.*,
-        touched.usage_month
-    from touched
-    inner join {{ ref('fct_attributed_usage_daily') }} as days
-        on touched.project_id = days.project_id
-        and touched.user_id = days.user_id
-        and days.usage_date >= touched.usage_month
-        and days.usage_date < touched.usage_month + interval '1 month'
+    {{ rows_of_touched(
+        ref('fct_user_usage_daily'), 'month', 'usage_date', keys=['project_id', 'user_id']
+    ) }}
 ),
 
 final as (
     select
-        usage_month,
+        period_start as usage_month,
         tenant_id,
         project_id,
         user_id,
         {{ sums(['call_count', 'error_count', 'input_tokens', 'output_tokens', 'total_cost_usd',
                  'unpriced_call_count']) }},
-        count(distinct usage_date) as active_day_count,
+        count(*) as active_day_count,
         min(first_called_at) as first_called_at,
         max(last_called_at) as last_called_at,
         now() as refreshed_at

@@ -26,7 +26,7 @@
             where layer_below.project_id = periods.project_id
                 and layer_below.{{ started_at }} >= periods.period_start
                 and layer_below.{{ started_at }}
-                < periods.period_start + interval '1 {{ period }}'
+                < periods.period_start + {{ length_of(period) }}
             offset 0
         ) as rows_below
         group by 1, 2
