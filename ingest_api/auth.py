@@ -66,12 +66,12 @@ class ApiKey(msgspec.Struct, frozen=True, dict=True):
     max_events_per_day: int | None = None
     content_policy: ContentPolicy = "events"
 
-    @property
+    @cached_property
     def is_limited(self) -> bool:
         """Whether anything limits what the key sends."""
         return self.max_events_per_second is not None or self.max_events_per_day is not None
 
-    @property
+    @cached_property
     def burst_events(self) -> int:
         """Events that may come at once; 0 where the key has no rate."""
         if self.max_events_per_second is None:
@@ -83,7 +83,7 @@ class ApiKey(msgspec.Struct, frozen=True, dict=True):
         """Whose events the key sends."""
         return Source(self.tenant_id, self.project_id, self.api_key_id)
 
-    @property
+    @cached_property
     def keeps_content(self) -> bool:
         """Whether events keep the prompts and completions that they come with."""
         return self.content_policy != "none"

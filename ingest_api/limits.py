@@ -107,15 +107,12 @@ class Standing(NamedTuple):
 
     def headers(self) -> dict[str, str]:
         """The headers that tell it to the client."""
-        return {name.decode(): value.decode() for name, value in self.raw_headers()}
+        lines = self.lines().decode().splitlines()
+        return {name: value for name, _, value in (line.partition(": ") for line in lines)}
 
-    def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """The headers as ASGI takes them."""
-        return [
-            (b"ratelimit-limit", b"%d" % self.limit),
-            (b"ratelimit-remaining", b"%d" % self.remaining),
-            (b"ratelimit-reset", b"%d" % self.reset_seconds),
-        ]
+    def lines(self) -> bytes:
+        """The headers as HTTP/1.1 has them, a line each."""
+        return b"ratelimit-limit: %d\r\nratelimit-remaining: %d\r\nratelimit-reset: %d\r\n" % self
 
 
 class _Budget(NamedTuple):

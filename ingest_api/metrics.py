@@ -6,8 +6,7 @@ the same for all: it is read at the scrape.
 """
 
 import os
-from bisect import bisect_left
-from collections import Counter as Tally
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -46,8 +45,13 @@ class _Histogram(Histogram):
     def observe_all(self, amounts: Sequence[float]) -> None:
         """Observe each of `amounts`; those of one bucket are one change of its count."""
         self._sum.inc(sum(amounts))
-        for index, count in Tally(bisect_left(self._upper_bounds, a) for a in amounts).items():
-            self._buckets[index].inc(count)
+        ordered, below = sorted(amounts), 0
+        for bucket, bound in zip(self._buckets, self._upper_bounds, strict=True):
+            if below == len(ordered):
+                break
+            seen, below = below, bisect_right(ordered, bound, below)
+            if below > seen:
+                bucket.inc(below - seen)
 
 
 class Metrics:

@@ -73,6 +73,18 @@ class Running(NamedTuple):
         writer.close()
         return answer
 
+    async def converse(self, *requests: bytes) -> list[bytes]:
+        """The answers to requests on one connection, each sent behind the answer before."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        answers = []
+        for sent in requests:
+            writer.write(sent)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+            length = re.search(rb"\r\ncontent-length: (\d+)", head)
+            answers.append(head + await reader.readexactly(int(length[1]) if length else 0))
+        writer.close()
+        return answers
+
 
 async def until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
