@@ -53,7 +53,7 @@ test: lint ## Run every linter and every test
 
 # Each half has its own PostgreSQL, Redis and platform. Only one of them may build npm packages,
 # fetch a browser or start the whole platform: these write into folders of the clone.
-PLATFORM_TESTS := $(sort $(wildcard tests/test_*.py)) tests/sdk tests/browser
+PLATFORM_TESTS := tests/browser tests/sdk $(sort $(wildcard tests/test_*.py))
 
 test-parts: setup-dev
 	@.venv/bin/python -m pytest $(PLATFORM_TESTS:%=--ignore=%)

@@ -87,6 +87,9 @@ class Steps:
         )
         self._running.add(process)
         try:
+            if self._is_stopping:
+                # `stop` came between the question above and the start.
+                _terminate(process)
             output, _ = process.communicate()
         except BaseException:
             _terminate(process)

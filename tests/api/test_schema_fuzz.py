@@ -14,7 +14,7 @@ from tests.api.document import operations
 from tests.api.door import Door
 
 HERE: Final = Path(__file__).parent
-# On an idle machine it takes less than a minute; a hang of one request ends it earlier.
+# On two cores with other work it takes 70 s; a hang of one request ends it earlier.
 MAX_SECONDS: Final = 280
 # Half of what it sends today: fewer would mean that it no longer understands the document.
 MIN_CASES: Final = 1000
