@@ -43,6 +43,41 @@
 {%- endmacro %}
 
 {#-
+  Raw rows that no build has seen. When the first and the last of them started is looked up first,
+  in a small index of each chunk, so that their chunks alone are planned and priced; `offset 0`
+  keeps the planner from going through all rows by time for it.
+-#}
+{% macro is_new_row() -%}
+    {%- set is_new -%}
+        loaded_at < '{{ loaded_before() }}' and loaded_at > '{{ newest('loaded_at') }}'
+    {%- endset -%}
+    {{ is_new }}
+    {%- if is_incremental() %}
+        {%- set first_and_last_start -%}
+            select min(started_at), max(started_at) from (
+                select started_at from {{ source('ingest', 'llm_events') }}
+                where {{ is_new }} offset 0
+            ) as new_rows
+        {%- endset %}
+        and {{ started_between(first_and_last_start) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Bounds of `started_at`, as literals, of the calls that were built lately. -#}
+{% macro started_as_built_lately(calls) -%}
+    {%- if execute -%}
+        {%- set sql -%}
+            select min(started_at), max(started_at) from {{ calls }}
+            where loaded_at > now() - interval '2 minutes'
+        {%- endset -%}
+        {%- set found = run_query(sql).rows[0].values() -%}
+        started_at >= '{{ found[0] or 'infinity' }}' and started_at <= '{{ found[1] or '-infinity' }}'
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
   A post-hook of every mart: keeps the newest stamp of its rows in `app.mart_stamps`, in the
   transaction that wrote them. The Query API asks there whether a kept answer still holds.
 -#}

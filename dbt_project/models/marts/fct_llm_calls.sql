@@ -24,7 +24,7 @@ with
 -- The view is named in each place: a CTE that is read twice would be computed for all raw rows.
 new_calls as (
     select * from {{ ref('int_llm_calls_costed') }}
-    where loaded_at < '{{ loaded_before() }}' and loaded_at > '{{ newest('loaded_at') }}'
+    where {{ is_new_row() }}
 ),
 
 {% if is_incremental() %}
