@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -47,7 +46,7 @@ class Rejection(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Batch(NamedTuple):
+class Batch(msgspec.Struct, frozen=True):
     """What a request body yields. `payload` is a JSON array of the accepted events."""
 
     ids: list[UUID]

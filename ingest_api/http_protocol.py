@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import ClassVar, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
+import msgspec
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
@@ -31,6 +32,9 @@ ODD_HEADERS: Final = frozenset({b"content-encoding", b"expect", b"transfer-encod
 # Known heads take 2 MB at most, and mostly a tenth of that.
 MAX_KNOWN_HEADS: Final = 1_000
 MAX_KNOWN_HEAD_BYTES: Final = 1_024
+# Behind so many new heads of a connection no more are remembered: each is one of its own, and to
+# remember it in vain takes 2 us.
+MAX_NEW_HEADS_IN_A_ROW: Final = 200
 
 
 class _Head(NamedTuple):
@@ -52,26 +56,20 @@ class _Head(NamedTuple):
 _KNOWN_HEADS: Final[WeakKeyDictionary[ServerState, dict[bytes, _Head]]] = WeakKeyDictionary()
 
 
-class _Exchange:
+class _Exchange(msgspec.Struct):
     """A plain request and its answer. It stands where uvicorn keeps the request under way, which
     sets `disconnected` and `keep_alive` and looks at `response_complete`.
     """
 
-    __slots__ = (
-        "body", "disconnected", "head", "keep_alive", "key", "response_complete", "started_at",
-        "storing",
-    )  # fmt: skip
     # uvicorn sets it for those who wait for more of a body; this body is complete.
     message_event: ClassVar = asyncio.Event()
-    storing: Storing
-
-    def __init__(self, head: _Head, key: ApiKey) -> None:
-        self.head = head
-        self.key = key
-        self.started_at = perf_counter()
-        self.body = b""
-        self.disconnected = self.response_complete = False
-        self.keep_alive = True
+    head: _Head
+    key: ApiKey
+    started_at: float
+    body: bytes = b""
+    disconnected: bool = False
+    response_complete: bool = False
+    keep_alive: bool = True
 
 
 @dataclass(slots=True)
@@ -91,18 +89,18 @@ class _Answering:
 
     def __init__(self, written: asyncio.Future[None]) -> None:
         self.written = written
-        self.exchanges: deque[tuple[EventProtocol, _Exchange]] = deque()
+        self.exchanges: deque[tuple[EventProtocol, _Exchange, Storing]] = deque()
         written.add_done_callback(self._answer)
 
     def _answer(self, _written: object) -> None:
         tallies: defaultdict[tuple[Metrics, str, int], _Tally] = defaultdict(_Tally)
         try:
             while self.exchanges:
-                protocol, exchange = self.exchanges.popleft()
-                status = protocol.answer(exchange)
+                protocol, exchange, storing = self.exchanges.popleft()
+                status = protocol.answer(exchange, storing)
                 tally = tallies[protocol.app.metrics, exchange.head.route.path, status]
                 tally.durations.append(perf_counter() - exchange.started_at)
-                tally.event_count += len(exchange.storing.batch.ids)
+                tally.event_count += len(storing.batch.ids)
         finally:
             for (metrics, path, status), tally in tallies.items():
                 metrics.observe_requests("POST", path, status, tally.durations)
@@ -128,6 +126,8 @@ class EventProtocol(FeedHttpProtocol):
     _heads: dict[bytes, _Head]
     # Whether all that came was whole requests, of which the last is answered here.
     _is_between_requests = False
+    # Heads that were new, since the last that was known.
+    _new_heads = 0
     # A request whose body is still coming in.
     _held: _Exchange | None = None
     # Since when nothing was asked after an answer that was given here, and who looks at that.
@@ -145,9 +145,11 @@ class EventProtocol(FeedHttpProtocol):
     def data_received(self, data: bytes) -> None:
         """Note that the client asks; the timer stays, as a new one for each answer costs 2 us."""
         self._idle_since = None
-        if not self._is_between_requests:
+        if not self._is_between_requests or self._new_heads > MAX_NEW_HEADS_IN_A_ROW:
             super().data_received(data)
-        elif not self._take_known(data):
+        elif self._take_known(data):
+            self._new_heads = 0
+        else:
             super().data_received(data)
             self._remember_head(data)
 
@@ -222,6 +224,7 @@ class EventProtocol(FeedHttpProtocol):
         if len(self._heads) >= MAX_KNOWN_HEADS:
             self._heads.clear()
         self._heads[data[:body_at]] = exchange.head
+        self._new_heads += 1
 
     def _hold(self) -> _Exchange | None:
         """The request whose headers are complete, where it is plain and its key may send events."""
@@ -241,7 +244,7 @@ class EventProtocol(FeedHttpProtocol):
         if is_busy or self.flow.write_paused:
             return None
         key = head.services.keys.find_known(head.digest, "ingest")
-        return _Exchange(head, key) if key else None
+        return _Exchange(head, key, perf_counter()) if key else None
 
     def _key_digest(self, headers: Headers) -> bytes | None:
         """The hash of the key; a connection mostly brings the same one, which is hashed once."""
@@ -270,19 +273,18 @@ class EventProtocol(FeedHttpProtocol):
         storing = begin_to_store(head.services, head.route, held.key, head.headers, held.body)
         if storing is None:
             return False
-        held.storing = storing
         self.cycle = held  # type: ignore[assignment]
         answering = EventProtocol._newest
         if answering is None or answering.written is not storing.written:
             answering = EventProtocol._newest = _Answering(storing.written)
-        answering.exchanges.append((self, held))
+        answering.exchanges.append((self, held, storing))
         return True
 
-    def answer(self, exchange: _Exchange) -> int:
+    def answer(self, exchange: _Exchange, storing: Storing) -> int:
         """Tell the client what became of its events; the status."""
         identity = self.app.observer.identify(exchange.head.headers.get(b"x-request-id"))
         try:
-            status, (body, lines) = ACCEPTED, outcome(exchange.head.services, exchange.storing)
+            status, (body, lines) = ACCEPTED, outcome(exchange.head.services, storing)
         except Problem as problem:
             response = problem.response(identity.decode())
             status, body = response.status_code, bytes(response.body)

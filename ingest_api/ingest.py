@@ -42,7 +42,7 @@ class Route(NamedTuple):
     decode: Decode
 
 
-class Storing(NamedTuple):
+class Storing(msgspec.Struct, frozen=True):
     """Events on their way to the disk.
 
     Attributes:

@@ -26,6 +26,8 @@ from time import monotonic
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from ingest_api.auth import ApiKey
 from ingest_api.errors import BodyTooLargeError, Problem, QuotaExceededError, RateLimitedError
 from ingest_api.stream import REDIS_ERRORS, AsyncClient, StreamError
@@ -92,7 +94,7 @@ return {granted, math.max(0, left), full_in, wait, quota_left, day, (day + 1) * 
 """
 
 
-class Standing(NamedTuple):
+class Standing(msgspec.Struct, frozen=True):
     """What is left of the limit that is nearest to its end.
 
     Attributes:
@@ -112,7 +114,11 @@ class Standing(NamedTuple):
 
     def lines(self) -> bytes:
         """The headers as HTTP/1.1 has them, a line each."""
-        return b"ratelimit-limit: %d\r\nratelimit-remaining: %d\r\nratelimit-reset: %d\r\n" % self
+        return b"ratelimit-limit: %d\r\nratelimit-remaining: %d\r\nratelimit-reset: %d\r\n" % (
+            self.limit,
+            self.remaining,
+            self.reset_seconds,
+        )
 
 
 class _Budget(NamedTuple):
@@ -181,17 +187,18 @@ class Limiter:
         lease = self._leases.get(key.api_key_id)
         if lease is None:
             lease = self._leases[key.api_key_id] = _Lease()
-        if not self._covers(lease, event_count):
+        if not self._covers(lease, event_count, self.clock()):
             _check_possible(key, event_count)
             await self._renew(lease, key, event_count)
-        return self._spend(lease, key, event_count)
+        return self._spend(lease, key, event_count, self.clock())
 
     def take_leased(self, key: ApiKey, event_count: int) -> Standing | None:
         """As `take`, where Redis need not be asked; else None, and nothing was spent."""
         lease = self._leases.get(key.api_key_id)
-        if lease is None or not self._covers(lease, event_count):
+        now = self.clock()
+        if lease is None or not self._covers(lease, event_count, now):
             return None
-        return self._spend(lease, key, event_count)
+        return self._spend(lease, key, event_count, now)
 
     def give_back(self, key: ApiKey, event_count: int) -> None:
         """Undo a `take` whose events were not stored."""
@@ -199,23 +206,23 @@ class Limiter:
             lease.left += event_count
             lease.served -= event_count
 
-    def _spend(self, lease: _Lease, key: ApiKey, event_count: int) -> Standing:
+    def _spend(self, lease: _Lease, key: ApiKey, event_count: int, now: float) -> Standing:
         lease.left -= event_count
         lease.served += event_count
-        return self._standing(lease, key)
+        return self._standing(lease, key, now)
 
-    def _covers(self, lease: _Lease, event_count: int) -> bool:
-        return lease.left >= event_count and self._is_alive(lease)
+    def _covers(self, lease: _Lease, event_count: int, now: float) -> bool:
+        return lease.left >= event_count and self._is_alive(lease, now)
 
-    def _is_alive(self, lease: _Lease) -> bool:
-        return self.clock() - lease.asked_at < LEASE_LIFE_SECONDS
+    def _is_alive(self, lease: _Lease, now: float) -> bool:
+        return now - lease.asked_at < LEASE_LIFE_SECONDS
 
     async def _renew(self, lease: _Lease, key: ApiKey, event_count: int) -> None:
         """A lease of at least `event_count`; requests that wait for it share it."""
         lease.waiting += event_count
         try:
             async with lease.lock:
-                if self._covers(lease, event_count):
+                if self._covers(lease, event_count, self.clock()):
                     return
                 if (refusal := self._standing_refusal(lease, event_count)) is None:
                     refusal = await self._ask(lease, key, event_count)
@@ -235,7 +242,7 @@ class Limiter:
         largest = _largest_lease(key)
         # After a refusal all that has been earned is wanted.
         wanted = largest if lease.refusal else min(max(lease.waiting, 2 * lease.served), largest)
-        kept, lapsed = (lease.left, 0) if self._is_alive(lease) else (0, lease.left)
+        kept, lapsed = (lease.left, 0) if self._is_alive(lease, self.clock()) else (0, lease.left)
         # Nobody else may spend what this question builds on, and nothing is handed back twice.
         lease.left = 0
         try:
@@ -273,9 +280,9 @@ class Limiter:
         budget = _Budget(burst_left, full_in / 1e6, quota_left, day, day_ends_in / 1e6)
         return granted, wait / 1e6, budget
 
-    def _standing(self, lease: _Lease, key: ApiKey) -> Standing:
+    def _standing(self, lease: _Lease, key: ApiKey, now: float) -> Standing:
         """An estimate: what other processes took since the last question is not in it."""
-        elapsed, budget = self.clock() - lease.asked_at, lease.budget
+        elapsed, budget = now - lease.asked_at, lease.budget
         if lease.is_quota_nearest:
             limit, ends_in = key.max_events_per_day or 0, budget.day_ends_in_seconds
             remaining = lease.left + budget.quota_left
@@ -286,8 +293,9 @@ class Limiter:
         return Standing(limit, remaining, ceil(max(0.0, ends_in - elapsed)))
 
     def _problem(self, lease: _Lease, key: ApiKey, refusal: _Refusal) -> Problem:
-        wait_seconds = max(1, ceil(refusal.until - self.clock()))
-        headers = {"retry-after": str(wait_seconds), **self._standing(lease, key).headers()}
+        now = self.clock()
+        wait_seconds = max(1, ceil(refusal.until - now))
+        headers = {"retry-after": str(wait_seconds), **self._standing(lease, key, now).headers()}
         if refusal.is_quota:
             return QuotaExceededError(
                 f"The project may send {key.max_events_per_day} events per UTC day: send again "

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from ingest_api.stream_connection import (
     ASYNC_TIMEOUT_SECONDS,
     AsyncClient,
@@ -39,7 +41,7 @@ class Caps(NamedTuple):
     max_memory_bytes: int
 
 
-class _Append(NamedTuple):
+class _Append(msgspec.Struct, frozen=True):
     source: Source
     events: bytes
     event_count: int

@@ -14,6 +14,7 @@ from ingest_api.http_protocol import (
     _KNOWN_HEADS,
     MAX_KNOWN_HEAD_BYTES,
     MAX_KNOWN_HEADS,
+    MAX_NEW_HEADS_IN_A_ROW,
     EventProtocol,
 )
 from ingest_api.settings import Settings
@@ -88,9 +89,19 @@ async def test_few_and_short_heads_are_remembered(api: Running, key: str) -> Non
     await api.converse(request(key), request(key))
     known = _KNOWN_HEADS[api.server.server_state]
     assert [head.body_bytes for head in known.values()] == [len(BODY)]
-    await api.converse(*[request(key, x_request_id=str(n)) for n in range(MAX_KNOWN_HEADS + 1)])
-    # The first of a connection is not remembered, and the last found no room beside the others.
+    # The first of a connection is not remembered, and the last finds no room beside the others.
+    for first in range(0, MAX_KNOWN_HEADS, 100):
+        ids = range(first, first + 101)
+        await api.converse(*[request(key, x_request_id=f"{first}-{n}") for n in ids])
     assert len(known) == 1
     long = request(key, x_padding="x" * MAX_KNOWN_HEAD_BYTES)
     await api.converse(request(key), long, long)
     assert len(known) == 1
+
+
+async def test_a_client_whose_heads_are_all_new_has_none_remembered_any_more(
+    api: Running, key: str
+) -> None:
+    heads = range(MAX_NEW_HEADS_IN_A_ROW + 10)
+    await api.converse(*[request(key, x_request_id=str(n)) for n in heads])
+    assert len(_KNOWN_HEADS[api.server.server_state]) == MAX_NEW_HEADS_IN_A_ROW + 1
