@@ -1,6 +1,7 @@
 """Fixtures for all tests: real PostgreSQL, real Redis, and the real platform."""
 
 import itertools
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from tests.traffic import corpus
 from tests.webhook import WebhookServer
 
 _numbers = itertools.count(1)
+# A shell ignores Ctrl-C for what it runs in the background; all children would, and Dagster would
+# ignore SIGTERM as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -90,10 +90,8 @@ def test_a_batch_of_bad_lines_alone_stops_nothing(served: Served, run_cli: RunCl
 def test_ctrl_c_says_what_is_acknowledged_and_how_to_go_on(served: Served) -> None:
     command = [sys.executable, "-m", "cli", "send", "-", "--batch-events", "10"]
     sending = subprocess.Popen(
-        command, cwd=ROOT, env=dict(os.environ), stdin=subprocess.PIPE, stderr=subprocess.PIPE,
-        # What a shell runs in the background ignores Ctrl-C, and so do its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no lock
-    )  # fmt: skip
+        command, cwd=ROOT, env=dict(os.environ), stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert sending.stdin is not None
     # Ten lines wait for the rest of their batch when the signal comes.
     sending.stdin.write(b"\n".join([json.dumps(EVENT).encode()] * 25) + b"\n")

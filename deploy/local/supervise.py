@@ -93,7 +93,7 @@ class Supervisor:
         child = subprocess.Popen(
             self._command,
             process_group=0,
-            preexec_fn=_unblock_signals,  # noqa: PLW1509 - there are no threads here
+            preexec_fn=_heed_signals,  # noqa: PLW1509 - there are no threads here
         )
         self._pid_file.write_text(f"{child.pid}\n")
         return child
@@ -141,7 +141,10 @@ def _kill_group(pid: int) -> None:
         return
 
 
-def _unblock_signals() -> None:
+def _heed_signals() -> None:
+    # A shell ignores it for what it runs in the background, and Dagster takes over for SIGTERM what
+    # holds for SIGINT.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
