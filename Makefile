@@ -123,7 +123,7 @@ bench-cost: setup-dev ## Compare costs of recorded answers with other price tabl
 bench-anomaly: setup-dev ## Score the anomaly detector by NAB's procedure beside the published board, 1 minute
 	@.venv/bin/python -m benchmarks.anomaly
 
-bench-marts: setup-dev ## Measure builds on histories of 1, 5 and 20 million calls, an hour and 75 GB
+bench-marts: setup-dev ## Measure builds on histories of 1, 5 and 20 million calls, an hour and 65 GB
 	@.venv/bin/python -m benchmarks.marts $(ARGS)
 
 bench-checks: setup-dev ## Measure all quality checks after a build, on a history of 5 million calls
