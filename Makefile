@@ -1,9 +1,9 @@
 # Everything a newcomer and CI need. `make` alone lists it.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down reset status logs psql test test-parts test-platform coverage lint docs \
-	dbt-docs lock demo demo-remove bench-idle bench-ingest kill-test bench-otlp bench-live check-exporters bench-cost bench-marts \
-	bench-anomaly bench-query bench-alerts bench-sdk bench-checks test-sdk-versions test-sdk-transport
+.PHONY: help setup setup-dev up down reset status logs psql test test-parts test-platform coverage \
+	lint docs dbt-docs lock demo demo-remove bench-idle bench-ingest kill-test bench-otlp bench-live \
+	check-exporters bench-cost bench-marts bench-anomaly bench-query bench-alerts bench-sdk bench-checks test-sdk-versions test-sdk-transport
 
 # The system's Python that makes .venv: 3.11, 3.12 or 3.13.
 PYTHON ?= python3
@@ -52,7 +52,8 @@ test: lint ## Run every linter and every test
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-parts test-platform
 
 # Each half has its own PostgreSQL, Redis and platform. Only one of them may build npm packages,
-# fetch a browser or start the whole platform: these write into folders of the clone.
+# fetch a browser or start the whole platform: these write into folders of the clone. The browser
+# comes first: after the kills a hundred thousand events are still to be built.
 PLATFORM_TESTS := tests/browser tests/sdk $(sort $(wildcard tests/test_*.py))
 
 test-parts: setup-dev

@@ -103,6 +103,22 @@
         max(last_called_at) as last_called_at
 {%- endmacro %}
 
+{#-
+  A thin roll-up: the rows of the CTE `rows` by period, project and a few dimensions.
+    period: The column that says when the period begins
+    period_start: That of `rows`, if it has another name
+-#}
+{% macro usage_by(dimensions, rows, period, period_start=none) %}
+    {%- set keys = ['tenant_id', 'project_id'] + dimensions %}
+    select
+        {{ period_start ~ ' as ' ~ period if period_start else period }},
+        {{ keys | join(',\n        ') }},
+        {{ measures_of_layer_below() }},
+        now() as refreshed_at
+    from {{ rows }}
+    group by {{ period_start or period }}, {{ keys | join(', ') }}
+{% endmacro %}
+
 {#- Sums under their own names; counts as bigint, because the sum of bigints is a numeric. -#}
 {% macro sums(columns) -%}
     {%- for column in columns -%}

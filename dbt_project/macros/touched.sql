@@ -1,8 +1,8 @@
 {#-
   The periods (`minute`, `quarter_hour`, `hour` or `day`, UTC) of a project that hold a row of
-  `relation` that is newer than what the model has built. Each layer stamps its rows with the time of the build, and
-  builds follow each other, so the newest stamp of a model is an exact watermark on the stamps of
-  the layer below.
+  `relation` that is newer than what the model has built. Each layer stamps its rows with the time of
+  the build, and builds follow each other, so the newest stamp of a model is an exact watermark on
+  the stamps of the layer below.
 -#}
 {% macro touched_periods(relation, period, started_at, built_at='refreshed_at') %}
     select distinct

@@ -32,14 +32,24 @@
 {#-
   Bounds of `started_at`, as literals, from a query for the first and the last: the planner then
   leaves out the chunks of raw rows that it does not need, and all of them if the query finds none.
+  A model has no rows to ask for in its first build; a test has.
 -#}
-{% macro started_between(first_and_last) -%}
-    {%- if execute and is_incremental() -%}
+{% macro started_between(first_and_last, is_asked=none) -%}
+    {%- if execute and (is_incremental() if is_asked is none else is_asked) -%}
         {%- set found = run_query(first_and_last).rows[0].values() -%}
         started_at >= '{{ found[0] or 'infinity' }}' and started_at <= '{{ found[1] or '-infinity' }}'
     {%- else -%}
         false
     {%- endif -%}
+{%- endmacro %}
+
+{#- The same of what `calls` holds of the last ten minutes, the longest that a test looks back. -#}
+{% macro started_lately(calls) -%}
+    {%- set first_and_last -%}
+        select min(started_at), max(started_at) from {{ calls }}
+        where loaded_at > now() - interval '10 minutes'
+    {%- endset -%}
+    {{ started_between(first_and_last, is_asked=true) }}
 {%- endmacro %}
 
 {#-
@@ -60,20 +70,6 @@
             ) as new_rows
         {%- endset %}
         and {{ started_between(first_and_last_start) }}
-    {%- endif -%}
-{%- endmacro %}
-
-{#- Bounds of `started_at`, as literals, of the calls that were built lately. -#}
-{% macro started_as_built_lately(calls) -%}
-    {%- if execute -%}
-        {%- set sql -%}
-            select min(started_at), max(started_at) from {{ calls }}
-            where loaded_at > now() - interval '2 minutes'
-        {%- endset -%}
-        {%- set found = run_query(sql).rows[0].values() -%}
-        started_at >= '{{ found[0] or 'infinity' }}' and started_at <= '{{ found[1] or '-infinity' }}'
-    {%- else -%}
-        false
     {%- endif -%}
 {%- endmacro %}
 

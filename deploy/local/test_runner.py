@@ -112,7 +112,7 @@ def test_a_supervised_command_starts_again_and_stops_with_its_supervisor(tmp_pat
     os.kill(first, signal.SIGKILL)
     second = _new_pid(pid_file, other_than=first)
     supervisor.terminate()
-    output, _ = supervisor.communicate(timeout=30)
+    output, _ = supervisor.communicate(timeout=10)
     assert output == "supervise: sleeper was killed by SIGKILL; it starts again in 1 s\n"
     assert supervisor.returncode == 0
     assert not supervise.is_alive(second)
@@ -120,7 +120,7 @@ def test_a_supervised_command_starts_again_and_stops_with_its_supervisor(tmp_pat
 
 
 def _new_pid(pid_file: Path, other_than: int) -> int:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         text = pid_file.read_text().strip() if pid_file.exists() else ""
         if text and int(text) != other_than:

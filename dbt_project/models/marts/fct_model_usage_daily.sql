@@ -7,16 +7,7 @@ days as (
 ),
 
 final as (
-    select
-        usage_date,
-        tenant_id,
-        project_id,
-        provider_name,
-        model,
-        {{ measures_of_layer_below() }},
-        now() as refreshed_at
-    from days
-    group by usage_date, tenant_id, project_id, provider_name, model
+    {{ usage_by(['provider_name', 'model'], 'days', 'usage_date') }}
 )
 
 select * from final

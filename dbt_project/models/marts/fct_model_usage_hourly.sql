@@ -7,16 +7,7 @@ hours as (
 ),
 
 final as (
-    select
-        usage_hour,
-        tenant_id,
-        project_id,
-        provider_name,
-        model,
-        {{ measures_of_layer_below() }},
-        now() as refreshed_at
-    from hours
-    group by usage_hour, tenant_id, project_id, provider_name, model
+    {{ usage_by(['provider_name', 'model'], 'hours', 'usage_hour') }}
 )
 
 select * from final

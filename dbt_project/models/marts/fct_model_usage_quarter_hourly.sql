@@ -11,16 +11,7 @@ minutes as (
 ),
 
 final as (
-    select
-        period_start as usage_quarter_hour,
-        tenant_id,
-        project_id,
-        provider_name,
-        model,
-        {{ measures_of_layer_below() }},
-        now() as refreshed_at
-    from minutes
-    group by period_start, tenant_id, project_id, provider_name, model
+    {{ usage_by(['provider_name', 'model'], 'minutes', 'usage_quarter_hour', 'period_start') }}
 )
 
 select * from final

@@ -7,15 +7,7 @@ days as (
 ),
 
 final as (
-    select
-        usage_date,
-        tenant_id,
-        project_id,
-        tags,
-        {{ measures_of_layer_below() }},
-        now() as refreshed_at
-    from days
-    group by usage_date, tenant_id, project_id, tags
+    {{ usage_by(['tags'], 'days', 'usage_date') }}
 )
 
 select * from final

@@ -7,15 +7,7 @@ days as (
 ),
 
 final as (
-    select
-        usage_date,
-        tenant_id,
-        project_id,
-        user_id,
-        {{ measures_of_layer_below() }},
-        now() as refreshed_at
-    from days
-    group by usage_date, tenant_id, project_id, user_id
+    {{ usage_by(['user_id'], 'days', 'usage_date') }}
 )
 
 select * from final

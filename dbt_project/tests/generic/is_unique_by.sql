@@ -5,7 +5,7 @@
 {% test is_unique_by(model, columns, calls=none) %}
     select {{ columns | join(', ') }}, count(*) as row_count
     from {{ model }}
-    where {{ 'true' if calls is none else started_as_built_lately(calls) }}
+    where {{ 'true' if calls is none else started_lately(calls) }}
     group by {{ columns | join(', ') }}
     having count(*) > 1
 {% endtest %}
