@@ -86,3 +86,24 @@
     union
     {{ calls_released_since() }}
 {% endmacro %}
+
+{#-
+  The calls of the keys in a CTE as they cost now, looked up by key: a join would price every call
+  of the time that the keys span. `offset 0` keeps the planner from turning it into one.
+    keys: The CTE
+    query: What it holds, asked before for the first and the last call
+-#}
+{% macro costed_calls_of(keys, query) %}
+    select costed_calls.*
+    from {{ keys }}
+    cross join lateral (
+        select * from {{ ref('int_llm_calls_costed') }} as calls_below
+        where calls_below.project_id = {{ keys }}.project_id
+            and calls_below.started_at = {{ keys }}.started_at
+            and calls_below.event_id = {{ keys }}.event_id
+            and {{ started_between(
+                'select min(started_at), max(started_at) from (' ~ query ~ ') as calls'
+            ) }}
+        offset 0
+    ) as costed_calls
+{% endmacro %}

@@ -33,13 +33,7 @@ calls_to_reprice as (
 ),
 
 repriced_calls as (
-    select costed_calls.*
-    from calls_to_reprice
-    inner join {{ ref('int_llm_calls_costed') }} as costed_calls
-        using (project_id, event_id, started_at)
-    where {{ started_between(
-        'select min(started_at), max(started_at) from (' ~ calls_to_reprice ~ ') as calls'
-    ) }}
+    {{ costed_calls_of('calls_to_reprice', calls_to_reprice) }}
 ),
 {% endif %}
 
