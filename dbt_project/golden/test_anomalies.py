@@ -6,13 +6,24 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import psycopg
 import pytest
 
 from dbt_project.golden.analysts import fresh_database
-from dbt_project.golden.ledger import create_project, dbt, event, insert_events
+from dbt_project.golden.ledger import (
+    PROJECT_ID,
+    TENANT_ID,
+    create_project,
+    dbt,
+    event,
+    insert_events,
+)
+from ingest_api.alerts.reading import Reader
+from ingest_api.alerts.rules import AlertRule
+from ingest_api.database.alert_rules import add_rule
 from ingest_api.database.migrate import migrate
 from orchestration.pricing.catalog import bundled_catalog
 from orchestration.pricing.refresh import refresh_prices
@@ -72,11 +83,17 @@ def call(
 
 @dataclass(frozen=True)
 class Judged:
-    """The mart after builds: of all but the last half hour, of that and late calls, and anew."""
+    """The mart after builds: of all but the last half hour, of that and late calls, and anew.
+
+    Attributes:
+        alerted: After the first build, hour and metric of each window in which the rule of the
+            metric is met for `MODEL`.
+    """
 
     first: list[tuple[Any, ...]]
     second: list[tuple[Any, ...]]
     anew: list[tuple[Any, ...]]
+    alerted: set[tuple[datetime, str]]
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +122,43 @@ def judged(services: RunningPlatform, tmp_path_factory: pytest.TempPathFactory) 
             half_past = END - timedelta(minutes=30)
             yield Judged(
                 first=rows_after([one for one in events if one["started_at"] < half_past]),
+                alerted=hours_with_alerts(connection, hours),
                 second=rows_after(
                     [one for one in events if one["started_at"] >= half_past] + late_calls()
                 ),
                 anew=rows_after([], "--full-refresh"),
             )
+
+
+def hours_with_alerts(
+    connection: psycopg.Connection, hours: list[datetime]
+) -> set[tuple[datetime, str]]:
+    """Judge a rule for each metric by model, for the window of each hour."""
+    with connection.transaction(force_rollback=True):
+        stored = {
+            metric: add_rule(
+                connection,
+                TENANT_ID,
+                PROJECT_ID,
+                AlertRule(
+                    name=metric,
+                    metric=f"anomaly_{metric}",
+                    threshold=Decimal(0),
+                    group_by="model",
+                ),
+            ).stored
+            for metric in SPIKE_OF
+        }
+        ends = [hour + timedelta(hours=1) for hour in hours]
+        judged = Reader(connection).judge(
+            stored.values(), {one.rule_id: ends for one in stored.values()}
+        )
+        return {
+            (hour, metric)
+            for metric, one in stored.items()
+            for hour, end in zip(hours, ends, strict=True)
+            if (found := judged[one.rule_id, end].get(MODEL)) and found.is_met
+        }
 
 
 def late_calls() -> list[dict[str, Any]]:
@@ -135,6 +184,11 @@ def test_each_kind_of_spike_is_found_in_its_hour_and_nowhere_else(judged: Judged
     hours = {(SPIKE_OF[metric], metric, "spike") for metric in SPIKE_OF}
     # More calls cost more: the one hour has both.
     assert found == hours | {(SPIKE_OF["calls"], "cost", "spike")}
+
+
+def test_a_rule_is_met_in_the_hours_with_an_anomaly_and_in_no_other(judged: Judged) -> None:
+    found = {(hour, metric) for hour, metric, _ in anomalies(judged.first, MODEL)}
+    assert judged.alerted == found
 
 
 def test_a_project_is_judged_over_all_its_models(judged: Judged) -> None:
