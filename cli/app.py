@@ -10,6 +10,7 @@ from cli import (
     channels,
     dead_letters,
     export,
+    held_events,
     keys,
     platform,
     prices,
@@ -49,6 +50,7 @@ app.command()(tail)
 app.command()(analytics.top)
 app.command()(analytics.costs)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(held_events.app, name="held-events")
 app.add_typer(keys.app, name="keys")
 app.add_typer(prices.app, name="prices")
 app.add_typer(projects.app, name="projects")
