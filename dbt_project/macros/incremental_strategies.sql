@@ -44,3 +44,24 @@
             + more_indexes,
     }) }}
 {% endmacro %}
+
+{#-
+  A post-hook of a table that only grows: it is vacuumed after so many new rows, not after a fifth of
+  its own. A vacuum makes known where pages have room for one more row. Known all at once, at 20
+  million calls, 60,000 new calls went into 58,000 old pages, and all that is built of them took two
+  to three times as long as where they lie together.
+-#}
+{% macro vacuum_every(row_count) -%}
+    do $$
+    begin
+        if (
+            select coalesce(array_to_string(reloptions, ' '), '') not like '%insert_threshold%'
+            from pg_class where oid = '{{ this }}'::regclass
+        ) then
+            alter table {{ this }} set (
+                autovacuum_vacuum_insert_scale_factor = 0,
+                autovacuum_vacuum_insert_threshold = {{ row_count }}
+            );
+        end if;
+    end $$
+{%- endmacro %}

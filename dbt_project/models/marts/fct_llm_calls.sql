@@ -14,6 +14,7 @@
         (project_id, conversation_id) where conversation_id is not null",
         "create index if not exists fct_llm_calls_user_idx on {{ this }}
         (project_id, user_id, started_at) where user_id is not null",
+        "{{ vacuum_every(100000) }}",
     ],
 ) }}
 
