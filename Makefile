@@ -132,7 +132,7 @@ bench-checks: setup-dev ## Measure all quality checks after a build, on a histor
 bench-alerts: setup-dev ## Measure the evaluation of 500 alert rules over 5 million calls
 	@.venv/bin/python -m benchmarks.alerts $(ARGS)
 
-bench-query: setup-dev ## Measure the Query API over 20 million calls, which takes hours to build the first time
+bench-query: setup-dev ## Measure the Query API over 20 million calls, which take an hour to build the first time
 	@.venv/bin/python -m benchmarks.query $(ARGS)
 
 bench-live: setup-dev ## Measure the live feed: 500 events/s to 200 clients, one of them stuck, 90 s

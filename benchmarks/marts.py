@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ MOST_RATIO: Final = 1.3
 LEAST_INSERT_RATIO: Final = 0.8
 SHOWN_MODELS: Final = 8
 TIDY: Final = "vacuum (analyze)"
+# Tests of a build look at the calls of the last ten minutes, of which a history just made is full.
+TESTS_LOOK_BACK_SECONDS: Final = 600
 
 
 def measure(services: RunningPlatform, rounds: int) -> list[Increment]:
@@ -96,8 +99,12 @@ def main(arguments: list[str]) -> int:
     measured: dict[int, list[Increment]] = {}
     for call_count in sorted(options.calls):
         with open_history(options.home, call_count) as services:
+            built = 0
             for built in extend(services, call_count):
                 print(f"  {built:,} calls are built", flush=True)
+            if built:
+                print("  waiting until tests no longer look at them", flush=True)
+                time.sleep(TESTS_LOOK_BACK_SECONDS)
             measured[call_count] = measure(services, options.rounds)
         found += figures(call_count, measured[call_count])
         print_models(measured[call_count])

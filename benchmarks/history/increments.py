@@ -4,14 +4,15 @@ import asyncio
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
+import psycopg
 import redis.asyncio
 
 from benchmarks.history.building import build
@@ -20,11 +21,35 @@ from benchmarks.idle import measure
 from benchmarks.ingest.loading import loader_process, wait_until_settled
 from ingest_api.stream import EventStreamWriter, Source
 from tests.running import RunningPlatform
-from tests.traffic import Traffic, corpus, read_call_sizes
 
 NEW_CALLS: Final = 60_000
 BATCH_EVENTS: Final = 100
 NEW_CALLS_SECONDS: Final = 60
+# The newest calls of the history's largest project once more, as events at another time: whatever
+# hangs on the shape of calls, such as the size of a row, is as it was.
+NEW_EVENTS: Final = """
+select jsonb_strip_nulls(to_jsonb(newest) - 'number' || jsonb_build_object(
+    'event_id', gen_random_uuid(),
+    'conversation_id', md5(conversation_id || %(begin)s::text),
+    'response_id', 'chatcmpl-' || md5(response_id || %(begin)s::text),
+    'started_at', %(begin)s::timestamptz + number * %(step)s * interval '1 second'
+)) as event
+from (
+    select
+        provider_name, request_model, response_model, operation_name, duration_seconds,
+        time_to_first_chunk_seconds, is_stream, input_tokens, output_tokens,
+        cache_read_input_tokens, usage_details, usage_source, usage_semantics, response_id,
+        error_type, http_status_code, user_id, conversation_id, environment, service_name, tags,
+        reported_cost_usd, sdk_name, sdk_version,
+        row_number() over (order by started_at, event_id) - 1 as number
+    from raw.llm_events
+    where project_id = %(project_id)s
+        and started_at < (select ended_at from benchmark.history_ends)
+        and started_at > (select ended_at - interval '1 day' from benchmark.history_ends)
+    order by number limit %(count)s
+) as newest
+order by number
+"""
 
 
 class Spent(NamedTuple):
@@ -77,11 +102,23 @@ def spent(services: RunningPlatform, work: Callable[[], None]) -> Spent:
 
 
 def fill_stream(services: RunningPlatform, begin: datetime) -> None:
-    """New calls of the largest project in a stream that was empty."""
+    """New calls of the largest project in a stream that was empty.
+
+    Raises:
+        LookupError: the history is too short to be repeated.
+    """
     ((tenant_id, project_id),) = services.query(
         "select tenant_id, project_id from app.projects where name = %s", PROJECTS[0]
     )
-    asyncio.run(_fill(services.redis_url, Source(tenant_id, project_id, None), begin))
+    values = {
+        "project_id": project_id, "begin": begin, "count": NEW_CALLS,
+        "step": NEW_CALLS_SECONDS / NEW_CALLS,
+    }  # fmt: skip
+    with psycopg.connect(services.database_url) as connection:
+        events = [event for (event,) in connection.execute(NEW_EVENTS, values)]
+    if len(events) < NEW_CALLS:
+        raise LookupError(f"a history of at least a day is needed: {services.home} has less")
+    asyncio.run(_fill(services.redis_url, Source(tenant_id, project_id, None), events))
 
 
 def read_model_seconds(home: Path) -> dict[str, float]:
@@ -90,16 +127,13 @@ def read_model_seconds(home: Path) -> dict[str, float]:
     return {one["unique_id"].split(".")[2]: one["execution_time"] for one in results}
 
 
-async def _fill(redis_url: str, source: Source, begin: datetime) -> None:
-    traffic = Traffic(
-        int(time.time()), read_call_sizes(corpus()), begin, NEW_CALLS // NEW_CALLS_SECONDS
-    )
+async def _fill(redis_url: str, source: Source, events: Sequence[dict[str, Any]]) -> None:
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         await client.flushdb()
         writer = EventStreamWriter(client=client, max_entries=NEW_CALLS)
-        for first in range(0, NEW_CALLS, BATCH_EVENTS):
-            events = [traffic.event(n) for n in range(first, first + BATCH_EVENTS)]
-            await writer.append(source, msgspec.json.encode(events), BATCH_EVENTS)
+        for first in range(0, len(events), BATCH_EVENTS):
+            batch = events[first : first + BATCH_EVENTS]
+            await writer.append(source, msgspec.json.encode(batch), len(batch))
 
 
 def _load(services: RunningPlatform, loader: subprocess.Popen[str]) -> None:
