@@ -48,7 +48,7 @@ psql: ## Open the database
 	@$(LOCAL) psql
 
 test: lint ## Run every linter and every test
-	@echo "Tests run in two halves, which print what they found when they end: 20 minutes."
+	@echo "Tests run in two halves, which print what they found when they end: 23 minutes."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-parts test-platform
 
 # Each half has its own PostgreSQL, Redis and platform. Only one of them may build npm packages,
