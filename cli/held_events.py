@@ -70,7 +70,7 @@ def release(
     ] = "",
     is_agreed: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Let events into the marts with the next build, although they break the rule.
+    """Let events into the marts although they break the rule.
 
     \b
     Examples:
