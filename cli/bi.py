@@ -12,7 +12,7 @@ import typer
 from cli.connection import open_database
 from cli.errors import CliError
 from cli.keys import JsonOption
-from cli.output import print_json, print_table
+from cli.output import print_json, print_rows
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -78,10 +78,7 @@ def list_users(as_json: JsonOption = False) -> None:
 
     with _opened() as connection:
         analysts = [asdict(analyst) for analyst in list_analysts(connection)]
-    if as_json:
-        print_json(analysts)
-    else:
-        print_table(analysts, COLUMNS)
+    print_rows(analysts, COLUMNS, as_json=as_json)
 
 
 @app.command()

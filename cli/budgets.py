@@ -12,7 +12,7 @@ import typer
 from cli.connection import open_database
 from cli.errors import CliError
 from cli.keys import JsonOption, require_project
-from cli.output import print_json, print_table
+from cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
     from ingest_api.database.budgets import Budget
@@ -97,10 +97,7 @@ def list_(
         budgets = list_budgets(connection, project_id)
         use = read_use(connection)
     rows = [row_of(budget, use) for budget in budgets]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows, COLUMNS)
+    print_rows(rows, COLUMNS, as_json=as_json)
 
 
 @app.command()

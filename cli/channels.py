@@ -15,7 +15,7 @@ from cli.budgets import tenant_of
 from cli.connection import open_database, read_clone
 from cli.errors import CliError
 from cli.keys import JsonOption, require_project
-from cli.output import print_json, print_table
+from cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
     from ingest_api.database.channels import Channel
@@ -118,10 +118,7 @@ def list_(project: ProjectFilter = None, as_json: JsonOption = False) -> None:
     with open_database() as connection:
         project_id = None if project is None else require_project(connection, project)
         rows = [row_of(channel) for channel in list_channels(connection, project_id)]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows, COLUMNS)
+    print_rows(rows, COLUMNS, as_json=as_json)
 
 
 @app.command()
@@ -192,10 +189,7 @@ def deliveries(
         channel_id = None if channel is None else channel.channel_id
         found = list_deliveries(connection, project_id, channel_id, limit=limit)
     rows = [vars(one) for one in found]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows, DELIVERY_COLUMNS)
+    print_rows(rows, DELIVERY_COLUMNS, as_json=as_json)
 
 
 @app.command("new-key")

@@ -152,6 +152,19 @@ def open_database() -> Iterator[psycopg.Connection]:
         ) from None
 
 
+@contextmanager
+def built_marts() -> Iterator[None]:
+    """For what reads the marts.
+
+    Raises:
+        CliError: they were never built.
+    """
+    try:
+        yield
+    except psycopg.errors.UndefinedTable:
+        raise CliError("The marts were never built: wait for their first build.") from None
+
+
 def _database_url(platform: Platform) -> str:
     if platform.database_url:
         return platform.database_url

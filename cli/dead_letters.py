@@ -13,7 +13,7 @@ import typer
 from cli.connection import call_api, open_api
 from cli.errors import REJECTED_EXIT_CODE, CliError
 from cli.keys import JsonOption, read_time
-from cli.output import print_json, print_table, printable
+from cli.output import print_json, print_rows, printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,10 +59,7 @@ def list_(
     filters = _filters(reason, rejected_after, rejected_before) | {"state": state}
     with open_api() as client:
         letters = list(islice(_pages(client, filters, min(limit, LETTERS_PER_PAGE)), limit))
-    if as_json:
-        print_json(letters)
-    else:
-        print_table(letters, COLUMNS)
+    print_rows(letters, COLUMNS, as_json=as_json)
 
 
 @app.command()

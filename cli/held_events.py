@@ -5,13 +5,12 @@ from dataclasses import asdict
 from typing import Annotated, Final
 from uuid import UUID
 
-import psycopg
 import typer
 
-from cli.connection import open_database
+from cli.connection import built_marts, open_database
 from cli.errors import CliError
 from cli.keys import JsonOption, require_project
-from cli.output import print_json, print_table
+from cli.output import print_rows
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,10 +19,7 @@ app = typer.Typer(
     "release it, or until the sender sends a corrected one under another event_id.",
 )
 
-COLUMNS: Final = (
-    "received_at", "started_at", "project_name", "event_id", "broken_rules",
-)  # fmt: skip
-NOT_BUILT: Final = "The marts were never built: wait for their first build."
+COLUMNS: Final = ("received_at", "started_at", "project_name", "event_id", "broken_rules")
 
 ProjectOption = Annotated[str, typer.Option(help="Only events of this project.")]
 
@@ -46,15 +42,10 @@ def list_(
 
     with open_database() as connection:
         project_id = require_project(connection, project) if project else None
-        try:
+        with built_marts():
             found = list_held_events(connection, limit, rule or None, project_id)
-        except psycopg.errors.UndefinedTable:
-            raise CliError(NOT_BUILT) from None
     held = [asdict(one) for one in found]
-    if as_json:
-        print_json(held)
-    else:
-        print_table(held, COLUMNS)
+    print_rows(held, COLUMNS, as_json=as_json)
 
 
 @app.command()
@@ -91,10 +82,8 @@ def release(
             )
         except ReleaseError as error:
             raise CliError(str(error)) from None
-        try:
+        with built_marts():
             count = release_events(connection, wanted)
-        except psycopg.errors.UndefinedTable:
-            raise CliError(NOT_BUILT) from None
         if not count:
             raise CliError("No held event is meant by this: see `llmscope held-events list`.")
         if not is_agreed:

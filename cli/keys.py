@@ -12,7 +12,7 @@ import typer
 
 from cli.connection import open_database
 from cli.errors import CliError
-from cli.output import print_json, print_table
+from cli.output import print_json, print_rows
 
 if TYPE_CHECKING:
     from ingest_api.auth import Scope
@@ -108,10 +108,7 @@ def list_(
         if project is not None:
             require_project(connection, project)
         keys = [asdict(key) for key in list_keys(connection, project)]
-    if as_json:
-        print_json(keys)
-    else:
-        print_table(keys, COLUMNS)
+    print_rows(keys, COLUMNS, as_json=as_json)
 
 
 @app.command()

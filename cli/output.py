@@ -9,6 +9,14 @@ from uuid import UUID
 import typer
 
 
+def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+    """The rows whole as JSON, or their `columns` side by side."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, columns)
+
+
 def print_json(value: object) -> None:
     """One JSON document."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))

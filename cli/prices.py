@@ -17,7 +17,7 @@ import typer
 from cli.connection import open_database
 from cli.errors import CliError
 from cli.keys import read_time, require_project
-from cli.output import print_json, print_table
+from cli.output import print_json, print_rows, print_table
 from cli.price_queries import model_prices, unpriced_models
 
 if TYPE_CHECKING:
@@ -163,10 +163,7 @@ def show_unpriced(as_json: JsonOption = False) -> None:
     """Show the models whose calls have no cost, and why: the ones to add a price for."""
     with open_database() as connection:
         rows = unpriced_models(connection)
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows, UNPRICED_COLUMNS)
+    print_rows(rows, UNPRICED_COLUMNS, as_json=as_json)
 
 
 @app.command()

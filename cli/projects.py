@@ -9,7 +9,7 @@ import typer
 from cli.connection import open_database
 from cli.errors import CliError
 from cli.keys import JsonOption, require_project
-from cli.output import print_json, print_table
+from cli.output import print_rows
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,10 +45,7 @@ def list_(as_json: JsonOption = False) -> None:
 
     with open_database() as connection:
         projects = [asdict(project) for project in list_projects(connection)]
-    if as_json:
-        print_json(projects)
-    else:
-        print_table(projects, COLUMNS)
+    print_rows(projects, COLUMNS, as_json=as_json)
 
 
 @app.command()

@@ -4,10 +4,9 @@ import getpass
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final
 
-import psycopg
 import typer
 
-from cli.connection import open_database
+from cli.connection import built_marts, open_database
 from cli.errors import CliError
 from cli.keys import JsonOption, read_time, require_project
 from cli.output import print_json, print_table
@@ -100,10 +99,8 @@ def request(
             )
         except RestatementError as error:
             raise CliError(str(error)) from None
-        try:
+        with built_marts():
             _print_preview(preview_restatement(connection, restatement))
-        except psycopg.errors.UndefinedTable:
-            raise CliError("The marts were never built: wait for their first build.") from None
         # No transaction is left open while a person thinks.
         connection.commit()
         if preview or not (is_agreed or typer.confirm("Restate these calls?")):
