@@ -169,6 +169,15 @@ def test_users_services_and_tags_add_up_to_the_ledger(built: Built) -> None:
         assert built.rows(f"select sum(total_cost_usd) from reports.{table}") == [(total,)]
 
 
+def test_calls_are_vacuumed_after_so_many_new_ones(built: Built) -> None:
+    ((options,),) = built.rows(
+        "select reloptions from pg_class where oid = 'marts.fct_llm_calls'::regclass"
+    )
+    assert sorted(options) == [
+        "autovacuum_vacuum_insert_scale_factor=0", "autovacuum_vacuum_insert_threshold=100000",
+    ]  # fmt: skip
+
+
 def test_every_column_in_the_database_says_what_it_holds(built: Built) -> None:
     lacking = built.rows(
         """select attrelid::regclass::text, attname from pg_attribute

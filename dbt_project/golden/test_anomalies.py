@@ -150,14 +150,14 @@ def hours_with_alerts(
             for metric in SPIKE_OF
         }
         ends = [hour + timedelta(hours=1) for hour in hours]
-        judged = Reader(connection).judge(
+        judgements = Reader(connection).judge(
             stored.values(), {one.rule_id: ends for one in stored.values()}
         )
         return {
             (hour, metric)
             for metric, one in stored.items()
             for hour, end in zip(hours, ends, strict=True)
-            if (found := judged[one.rule_id, end].get(MODEL)) and found.is_met
+            if (found := judgements[one.rule_id, end].get(MODEL)) and found.is_met
         }
 
 

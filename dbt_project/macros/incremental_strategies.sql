@@ -54,9 +54,10 @@
 {% macro vacuum_every(row_count) -%}
     do $$
     begin
-        if (
-            select coalesce(array_to_string(reloptions, ' '), '') not like '%insert_threshold%'
-            from pg_class where oid = '{{ this }}'::regclass
+        if not exists (
+            select from pg_class
+            where oid = '{{ this }}'::regclass
+                and reloptions @> array['autovacuum_vacuum_insert_threshold={{ row_count }}']
         ) then
             alter table {{ this }} set (
                 autovacuum_vacuum_insert_scale_factor = 0,
